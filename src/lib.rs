@@ -1,0 +1,23 @@
+//! Commonroom, a Matrix homeserver: one binary, one data folder, one config file.
+//!
+//! The modules stand in layers, lowest first; each uses only the layers above its own line in this list, never its
+//! neighbours on the same line. `ARCHITECTURE.md` explains why and `tests/architecture.rs` holds it.
+//!
+//! ```text
+//! error  config  clock
+//! matrix                    the protocol's rules as pure functions over ruma's types
+//! storage                   an ordered key-value engine and every table in it
+//! streams                   positions, the change log, waking those who wait
+//! users                     accounts, sessions, and what belongs to one person
+//! rooms                     the heart: the log of each room, its state, and who may see what
+//! presence                  who is online
+//! sync                      what changed for one device since a position
+//! http                      the edge: the only place that knows axum, statuses and errcodes
+//! server  cli               builds the services in order; commands
+//! ```
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod clock;
+pub mod error;
