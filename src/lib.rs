@@ -21,3 +21,4 @@
 
 pub mod clock;
 pub mod error;
+pub mod matrix;

@@ -1,0 +1,9 @@
+//! The protocol's rules as pure functions over values: no I/O, no clock, no async.
+//!
+//! Services fetch what a rule needs, ask it, and write the outcome.
+
+pub mod auth_rules;
+pub mod draft;
+pub mod event;
+pub mod room_version;
+pub mod signing;
