@@ -20,5 +20,6 @@
 #![warn(missing_docs)]
 
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod matrix;

@@ -1,0 +1,249 @@
+//! The sections that are a handful of values each, with their defaults.
+
+use std::time::Duration;
+
+use ruma::{OwnedUserId, RoomVersionId};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::{secret::Secret, units};
+
+/// `[registration]`: who may create an account.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registration {
+    /// Who may register from a client.
+    pub mode: RegistrationMode,
+    /// The secret with which tools register accounts in any mode; `None` turns that way off.
+    pub shared_secret: Option<Secret>,
+}
+
+/// Who may register from a client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMode {
+    /// Nobody: accounts come from `commonroom user create`.
+    Closed,
+    /// Whoever has a registration token.
+    #[default]
+    Token,
+    /// Everybody who reaches the server.
+    Open,
+}
+
+/// `[rooms]`: what new rooms get when their creator does not say.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rooms {
+    /// The room version of new rooms.
+    #[serde(deserialize_with = "room_version")]
+    pub default_version: RoomVersionId,
+    /// Who may read what was said before they came.
+    pub default_history_visibility: HistoryVisibility,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self { default_version: RoomVersionId::V12, default_history_visibility: HistoryVisibility::Joined }
+    }
+}
+
+/// Who may read the past of a new private room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HistoryVisibility {
+    /// Members see only what was sent while they were in the room.
+    Joined,
+    /// The preset that the client asked for decides, as the Matrix specification says.
+    Preset,
+}
+
+/// `[passwords]`: what a password must be and how it is hashed with Argon2id.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passwords {
+    /// The fewest characters a new password may have.
+    pub minimum_length: usize,
+    /// The memory of one hash, in KiB; at least 8 per lane.
+    pub memory_kib: u32,
+    /// How often that memory is passed over; at least 1.
+    pub iterations: u32,
+    /// How many lanes it has; at least 1.
+    pub parallelism: u32,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { minimum_length: 8, memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}
+
+impl Passwords {
+    /// What Argon2 would refuse, with the key that it begins with.
+    pub(super) fn problem(&self) -> Option<&'static str> {
+        if self.iterations == 0 {
+            return Some("iterations must be at least 1");
+        }
+        if !(1..=0xff_ffff).contains(&self.parallelism) {
+            return Some("parallelism must be at least 1");
+        }
+        (self.memory_kib < 8 * self.parallelism).then_some("memory_kib must be at least 8 times parallelism")
+    }
+}
+
+/// `[sessions]`: the tokens of clients that refresh them; others keep theirs until they log out.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sessions {
+    /// How long an access token lives before its client must refresh it.
+    #[serde(deserialize_with = "units::duration")]
+    pub access_token_lifetime: Duration,
+    /// How long a client may stay away before it must log in again.
+    #[serde(deserialize_with = "units::duration")]
+    pub refresh_token_lifetime: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self { access_token_lifetime: hour, refresh_token_lifetime: 24 * 90 * hour }
+    }
+}
+
+/// `[presence]`: who is online.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Presence {
+    /// Whether people see who is online at all.
+    pub enabled: bool,
+    /// How long after the last thing a person did they are shown as away.
+    #[serde(deserialize_with = "units::duration")]
+    pub away_after: Duration,
+    /// How long after a person's last client stopped asking for news they are shown as offline.
+    #[serde(deserialize_with = "units::duration")]
+    pub offline_after: Duration,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self { enabled: true, away_after: Duration::from_secs(300), offline_after: Duration::from_secs(60) }
+    }
+}
+
+/// `[storage]`: how the database writes and caches.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// When a write counts as done.
+    pub durability: Durability,
+    /// How often relaxed writes are forced to disk: at most this much is lost when the machine fails.
+    #[serde(deserialize_with = "units::duration")]
+    pub relaxed_interval: Duration,
+    /// The memory that keeps recently read data, in bytes.
+    #[serde(deserialize_with = "units::bytes")]
+    pub block_cache: u64,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        let relaxed_interval = Duration::from_millis(100);
+        Self { durability: Durability::Fsync, relaxed_interval, block_cache: 32 << 20 }
+    }
+}
+
+/// When a write counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// When it is on the disk.
+    Fsync,
+    /// When the operating system has it.
+    Relaxed,
+}
+
+/// `[log]`: what the log on standard output looks like.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`, or directives per module such as `info,commonroom::sync=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Human, level: "info".to_owned() }
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines to read.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[well_known]`: what the server says about itself under `/.well-known/matrix`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WellKnown {
+    /// The URL under which clients reach this server, without a slash at its end.
+    #[serde(deserialize_with = "base_url")]
+    pub client: Option<String>,
+    /// A page with help for users.
+    pub support_page: Option<String>,
+    /// Who to turn to.
+    pub support_contacts: Vec<SupportContact>,
+}
+
+/// Somebody to turn to; at least one of the two ways to reach them is there.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "ContactKeys")]
+pub struct SupportContact {
+    /// `m.role.admin`, `m.role.security` or a namespaced role.
+    pub role: String,
+    /// An email address to reach them.
+    pub email_address: Option<String>,
+    /// A Matrix user id to reach them, which may be on another server.
+    pub matrix_id: Option<OwnedUserId>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactKeys {
+    role: String,
+    email_address: Option<String>,
+    matrix_id: Option<OwnedUserId>,
+}
+
+impl TryFrom<ContactKeys> for SupportContact {
+    type Error = &'static str;
+
+    fn try_from(keys: ContactKeys) -> Result<Self, Self::Error> {
+        if keys.email_address.is_none() && keys.matrix_id.is_none() {
+            return Err("a contact needs an email_address or a matrix_id");
+        }
+        Ok(Self { role: keys.role, email_address: keys.email_address, matrix_id: keys.matrix_id })
+    }
+}
+
+fn room_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomVersionId, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.parse::<u8>() {
+        Ok(3..=12) => RoomVersionId::try_from(text).map_err(D::Error::custom),
+        _ => Err(D::Error::custom(format!("\"{text}\" is not a room version of this server: \"3\" to \"12\" are"))),
+    }
+}
+
+fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if !text.starts_with("https://") && !text.starts_with("http://") {
+        return Err(D::Error::custom(format!(
+            "\"{text}\" is not a URL: write the one clients reach this server under, such as \"https://matrix.example.org\""
+        )));
+    }
+    Ok(Some(text.trim_end_matches('/').to_owned()))
+}
