@@ -22,4 +22,5 @@
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod http;
 pub mod matrix;

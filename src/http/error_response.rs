@@ -1,0 +1,190 @@
+//! How an error becomes an HTTP answer: the one place that knows statuses and errcodes.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use ruma::RoomVersionId;
+use serde::Serialize;
+
+use super::json::Json;
+use crate::error::{Error, Kind};
+
+/// The sentence a client reads instead of the cause when the server itself failed.
+const INTERNAL_MESSAGE: &str = "The server failed to answer this request. The cause is in its log.";
+
+/// The status and the errcode of each kind; see "Standard error response" in the client-server specification.
+fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
+    match kind {
+        Kind::Forbidden => (StatusCode::FORBIDDEN, "M_FORBIDDEN"),
+        Kind::MissingToken => (StatusCode::UNAUTHORIZED, "M_MISSING_TOKEN"),
+        Kind::UnknownToken { .. } => (StatusCode::UNAUTHORIZED, "M_UNKNOWN_TOKEN"),
+        Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "M_UNAUTHORIZED"),
+        Kind::Unrecognized => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"),
+        Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),
+        Kind::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
+        Kind::NotJson => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
+        Kind::BadJson => (StatusCode::BAD_REQUEST, "M_BAD_JSON"),
+        Kind::InvalidParam => (StatusCode::BAD_REQUEST, "M_INVALID_PARAM"),
+        Kind::MissingParam => (StatusCode::BAD_REQUEST, "M_MISSING_PARAM"),
+        Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE"),
+        Kind::LimitExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED"),
+        Kind::UserInUse => (StatusCode::BAD_REQUEST, "M_USER_IN_USE"),
+        Kind::InvalidUsername => (StatusCode::BAD_REQUEST, "M_INVALID_USERNAME"),
+        Kind::Exclusive => (StatusCode::BAD_REQUEST, "M_EXCLUSIVE"),
+        Kind::WeakPassword => (StatusCode::BAD_REQUEST, "M_WEAK_PASSWORD"),
+        Kind::UserDeactivated => (StatusCode::FORBIDDEN, "M_USER_DEACTIVATED"),
+        Kind::GuestAccessForbidden => (StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN"),
+        Kind::RoomInUse => (StatusCode::BAD_REQUEST, "M_ROOM_IN_USE"),
+        Kind::BadAlias => (StatusCode::BAD_REQUEST, "M_BAD_ALIAS"),
+        Kind::InvalidRoomState => (StatusCode::BAD_REQUEST, "M_INVALID_ROOM_STATE"),
+        Kind::BadState => (StatusCode::FORBIDDEN, "M_BAD_STATE"),
+        Kind::UnsupportedRoomVersion => (StatusCode::BAD_REQUEST, "M_UNSUPPORTED_ROOM_VERSION"),
+        Kind::IncompatibleRoomVersion(_) => (StatusCode::BAD_REQUEST, "M_INCOMPATIBLE_ROOM_VERSION"),
+        Kind::CannotLeaveServerNoticeRoom => (StatusCode::FORBIDDEN, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"),
+        Kind::ProfileTooLarge => (StatusCode::BAD_REQUEST, "M_PROFILE_TOO_LARGE"),
+        Kind::KeyTooLarge => (StatusCode::BAD_REQUEST, "M_KEY_TOO_LARGE"),
+        // The body says which steps are left, so that its errcode, if it has one, is that of the step that failed.
+        Kind::InteractiveAuth(_) => (StatusCode::UNAUTHORIZED, "M_FORBIDDEN"),
+        // The specification gives 409 with M_UNKNOWN to an alias that exists already.
+        Kind::Conflict => (StatusCode::CONFLICT, "M_UNKNOWN"),
+        Kind::Unknown => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
+        Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN"),
+    }
+}
+
+/// The body of a standard error response with the fields that single errcodes add.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    errcode: &'static str,
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    soft_logout: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room_version: Option<&'a RoomVersionId>,
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, errcode) = status_and_errcode(&self.kind);
+        let mut body =
+            ErrorBody { errcode, error: &self.message, soft_logout: None, retry_after_ms: None, room_version: None };
+        match &self.kind {
+            Kind::InteractiveAuth(steps) => return (status, Json(steps)).into_response(),
+            Kind::UnknownToken { soft_logout: true } => body.soft_logout = Some(true),
+            Kind::LimitExceeded { retry_after } => {
+                body.retry_after_ms = Some(retry_after.as_millis() as u64);
+                // The header counts whole seconds: rounding down would invite a request that is refused again.
+                let seconds = retry_after.as_millis().div_ceil(1000) as u64;
+                return (status, [(RETRY_AFTER, HeaderValue::from(seconds))], Json(body)).into_response();
+            }
+            Kind::IncompatibleRoomVersion(version) => body.room_version = Some(version),
+            Kind::Internal => {
+                tracing::error!(cause = %self.message, "a request failed");
+                body.error = INTERNAL_MESSAGE;
+            }
+            _ => {}
+        }
+        (status, Json(body)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::to_bytes;
+    use ruma::api::client::uiaa::UiaaInfo;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    async fn answer(error: Error) -> (u16, Option<String>, Value) {
+        let response = error.into_response();
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        (status, retry_after, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn every_kind_has_its_status_and_errcode() {
+        let table = [
+            (Kind::Forbidden, 403, "M_FORBIDDEN"),
+            (Kind::MissingToken, 401, "M_MISSING_TOKEN"),
+            (Kind::UnknownToken { soft_logout: false }, 401, "M_UNKNOWN_TOKEN"),
+            (Kind::Unauthorized, 401, "M_UNAUTHORIZED"),
+            (Kind::Unrecognized, 404, "M_UNRECOGNIZED"),
+            (Kind::MethodNotAllowed, 405, "M_UNRECOGNIZED"),
+            (Kind::NotFound, 404, "M_NOT_FOUND"),
+            (Kind::NotJson, 400, "M_NOT_JSON"),
+            (Kind::BadJson, 400, "M_BAD_JSON"),
+            (Kind::InvalidParam, 400, "M_INVALID_PARAM"),
+            (Kind::MissingParam, 400, "M_MISSING_PARAM"),
+            (Kind::TooLarge, 413, "M_TOO_LARGE"),
+            (Kind::LimitExceeded { retry_after: Duration::from_secs(1) }, 429, "M_LIMIT_EXCEEDED"),
+            (Kind::UserInUse, 400, "M_USER_IN_USE"),
+            (Kind::InvalidUsername, 400, "M_INVALID_USERNAME"),
+            (Kind::Exclusive, 400, "M_EXCLUSIVE"),
+            (Kind::WeakPassword, 400, "M_WEAK_PASSWORD"),
+            (Kind::UserDeactivated, 403, "M_USER_DEACTIVATED"),
+            (Kind::GuestAccessForbidden, 403, "M_GUEST_ACCESS_FORBIDDEN"),
+            (Kind::RoomInUse, 400, "M_ROOM_IN_USE"),
+            (Kind::BadAlias, 400, "M_BAD_ALIAS"),
+            (Kind::InvalidRoomState, 400, "M_INVALID_ROOM_STATE"),
+            (Kind::BadState, 403, "M_BAD_STATE"),
+            (Kind::UnsupportedRoomVersion, 400, "M_UNSUPPORTED_ROOM_VERSION"),
+            (Kind::IncompatibleRoomVersion(RoomVersionId::V2), 400, "M_INCOMPATIBLE_ROOM_VERSION"),
+            (Kind::CannotLeaveServerNoticeRoom, 403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"),
+            (Kind::ProfileTooLarge, 400, "M_PROFILE_TOO_LARGE"),
+            (Kind::KeyTooLarge, 400, "M_KEY_TOO_LARGE"),
+            (Kind::Conflict, 409, "M_UNKNOWN"),
+            (Kind::Unknown, 400, "M_UNKNOWN"),
+            (Kind::Internal, 500, "M_UNKNOWN"),
+        ];
+        for (kind, status, errcode) in table {
+            let (got_status, _, body) = answer(kind.clone().with("A sentence.")).await;
+            assert_eq!((got_status, body["errcode"].as_str()), (status, Some(errcode)), "{kind:?}");
+            assert!(body["error"].is_string(), "{kind:?} says nothing");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_soft_logout_is_said_only_when_it_is_one() {
+        let (_, _, body) = answer(Kind::UnknownToken { soft_logout: true }.with("Log in again.")).await;
+        assert_eq!(body, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "Log in again.", "soft_logout": true}));
+        let (_, _, body) = answer(Kind::UnknownToken { soft_logout: false }.with("Log in again.")).await;
+        assert_eq!(body, json!({"errcode": "M_UNKNOWN_TOKEN", "error": "Log in again."}));
+    }
+
+    #[tokio::test]
+    async fn a_limit_says_how_long_to_wait_in_both_ways() {
+        let retry_after = Duration::from_millis(1_200);
+        let (_, header, body) = answer(Kind::LimitExceeded { retry_after }.with("Too fast.")).await;
+        assert_eq!(header.as_deref(), Some("2"));
+        assert_eq!(body["retry_after_ms"], 1_200);
+    }
+
+    #[tokio::test]
+    async fn an_incompatible_room_names_its_version() {
+        let (_, _, body) = answer(Kind::IncompatibleRoomVersion(RoomVersionId::V2).with("Too old.")).await;
+        assert_eq!(body["room_version"], "2");
+    }
+
+    #[tokio::test]
+    async fn interactive_authentication_answers_with_its_steps() {
+        let mut steps = UiaaInfo::new(Vec::new());
+        steps.session = Some("abc".to_owned());
+        let (status, _, body) = answer(Kind::InteractiveAuth(Box::new(steps)).with("Go on.")).await;
+        assert_eq!((status, &body["session"]), (401, &json!("abc")));
+        assert!(body["flows"].is_array());
+    }
+
+    #[tokio::test]
+    async fn the_cause_of_an_internal_failure_stays_inside() {
+        let (_, _, body) = answer(Error::internal("disk /var/secret is full")).await;
+        assert_eq!(body["error"], INTERNAL_MESSAGE);
+    }
+}

@@ -1,0 +1,133 @@
+//! The edge: the only place that knows axum, statuses and errcodes. A handler decodes, asks one service, and encodes.
+
+mod app;
+mod client;
+mod cors;
+pub mod endpoint;
+mod error_response;
+mod json;
+mod request_log;
+pub mod routing;
+
+use std::any::Any;
+
+use axum::{
+    Router, extract::DefaultBodyLimit, middleware::from_fn, response::IntoResponse, response::Response, routing::get,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use self::app::{App, Parts};
+use self::json::Json;
+use crate::error::{Error, Kind};
+
+/// Everything the server answers, wrapped in what holds for every answer.
+pub fn router(app: App) -> Router {
+    wrap(Router::new().route("/health", get(health)).merge(client::routes()), app)
+}
+
+fn wrap(routes: Router<App>, app: App) -> Router {
+    routes
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(unrecognized)
+        .layer(DefaultBodyLimit::max(2 << 20))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(cors::allow_web_clients))
+        .layer(from_fn(request_log::record))
+        .with_state(app)
+}
+
+/// Says that the server is up and can read its store.
+async fn health() -> Json<serde_json::Value> {
+    Json(serde_json::json!({"status": "ok"}))
+}
+
+async fn unrecognized() -> Error {
+    Kind::Unrecognized.with("There is no such endpoint on this server.")
+}
+
+async fn method_not_allowed() -> Error {
+    Kind::MethodNotAllowed.with("This endpoint does not answer to this HTTP method.")
+}
+
+/// A handler that panics is a bug of ours, which must not look like a broken connection to its client.
+fn panicked(cause: Box<dyn Any + Send>) -> Response {
+    let cause = cause
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| cause.downcast_ref::<&str>().copied())
+        .unwrap_or("a value that is no text");
+    Error::internal(format!("a handler panicked: {cause}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{
+        body::{Body, to_bytes},
+        http::{Request, StatusCode},
+    };
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::clock::Clock;
+
+    async fn fail() -> Error {
+        panic!("deliberately")
+    }
+
+    async fn ask(method: &str, path: &str) -> (Response, Value) {
+        let routes = client::routes().route("/panic", get(fail));
+        let router = wrap(routes, App::new(Parts { clock: Clock::system() }));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let (head, body) = router.oneshot(request).await.unwrap().into_parts();
+        let body = to_bytes(body, 10_000).await.unwrap();
+        let value = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        (Response::from_parts(head, Body::empty()), value)
+    }
+
+    #[tokio::test]
+    async fn unknown_paths_and_methods_are_told_apart_in_json() {
+        for path in ["/", "/_matrix/client/v3/unknown", "/_matrix/unknown"] {
+            let (response, body) = ask("GET", path).await;
+            assert_eq!(
+                (response.status(), &body["errcode"]),
+                (StatusCode::NOT_FOUND, &"M_UNRECOGNIZED".into()),
+                "{path}"
+            );
+        }
+        let (response, body) = ask("PUT", "/_matrix/client/versions").await;
+        assert_eq!((response.status(), &body["errcode"]), (StatusCode::METHOD_NOT_ALLOWED, &"M_UNRECOGNIZED".into()));
+    }
+
+    #[tokio::test]
+    async fn every_answer_lets_web_clients_in_and_has_an_id() {
+        for (method, path) in
+            [("GET", "/_matrix/client/versions"), ("GET", "/unknown"), ("GET", "/panic"), ("OPTIONS", "/a")]
+        {
+            let (response, _) = ask(method, path).await;
+            assert_eq!(response.headers()["access-control-allow-origin"], "*", "{method} {path}");
+            assert!(response.headers()["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
+            assert_eq!(response.headers()["x-request-id"].len(), 16);
+        }
+    }
+
+    #[tokio::test]
+    async fn options_succeeds_on_every_path_without_a_token() {
+        for path in ["/_matrix/client/v3/account/whoami", "/_matrix/client/versions"] {
+            let (response, body) = ask("OPTIONS", path).await;
+            assert_eq!((response.status(), body), (StatusCode::OK, Value::Null), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_json_error_that_tells_nothing() {
+        let (response, body) = ask("GET", "/panic").await;
+        assert_eq!((response.status(), &body["errcode"]), (StatusCode::INTERNAL_SERVER_ERROR, &"M_UNKNOWN".into()));
+        assert!(!body.to_string().contains("deliberately"));
+    }
+
+    #[tokio::test]
+    async fn head_answers_as_get_does() {
+        assert_eq!(ask("HEAD", "/_matrix/client/versions").await.0.status(), StatusCode::OK);
+    }
+}
