@@ -13,12 +13,14 @@
 //! presence                  who is online
 //! sync                      what changed for one device since a position
 //! http                      the edge: the only place that knows axum, statuses and errcodes
-//! server  cli               builds the services in order; commands
+//! server                    builds the services in order, serves, shuts down; what an operator may ask of it
+//! cli                       the commands
 //! ```
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;

@@ -110,7 +110,8 @@ impl Config {
         match (server_name, data_dir, reader.problems) {
             (Some(server_name), Some(data_dir), problems) if problems.is_empty() => Ok(Self {
                 server_name,
-                data_dir: folder.join(data_dir),
+                // Collecting the components takes out a "." that would stand in every path that is shown.
+                data_dir: folder.join(data_dir).components().collect(),
                 listeners,
                 registration,
                 rooms,
@@ -124,6 +125,21 @@ impl Config {
             }),
             (_, _, problems) => Err(Invalid { problems, file: None }),
         }
+    }
+
+    /// The folder of the database.
+    pub fn database(&self) -> PathBuf {
+        self.data_dir.join("database")
+    }
+
+    /// The file of the key that the server signs events with.
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.data_dir.join("signing.key")
+    }
+
+    /// The Unix socket on which the running server takes the commands of its operator.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.data_dir.join("admin.sock")
     }
 }
 

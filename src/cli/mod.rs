@@ -1,0 +1,56 @@
+//! The commands of the `commonroom` binary.
+
+mod check_config;
+mod init;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::Config,
+    error::{Error, Result},
+};
+
+/// Runs the command that the process's arguments name; failures are one message on standard error.
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("commonroom: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A Matrix homeserver for a team: one binary, one data folder, one config file.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a first configuration and the server's keys.
+    Init(init::Options),
+    /// Say whether the configuration can be used, and what is wrong with it if not.
+    CheckConfig,
+}
+
+fn execute(Arguments { config, command }: Arguments) -> Result<()> {
+    match command {
+        Command::Init(options) => init::run(&config, &options),
+        Command::CheckConfig => check_config::run(&config),
+    }
+}
+
+/// Reads the configuration for a command that needs a usable one.
+fn load(path: &std::path::Path) -> Result<Config> {
+    Config::load(path).map_err(|e| Error::invalid(e.to_string()))
+}
