@@ -7,3 +7,6 @@ pub mod draft;
 pub mod event;
 pub mod room_version;
 pub mod signing;
+
+#[cfg(test)]
+mod fixtures;

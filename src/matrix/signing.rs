@@ -107,3 +107,64 @@ impl fmt::Debug for SigningKey {
         f.debug_struct("SigningKey").field("id", &self.id).field("public", &self.public()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ruma::server_name;
+
+    use super::*;
+
+    /// The seed and the signatures of the appendices, "Cryptographic Test Vectors".
+    const SPEC_KEY: &str = "ed25519 1 YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
+
+    #[test]
+    fn signs_like_the_test_vectors_of_the_specification() {
+        let key = SigningKey::parse(SPEC_KEY).unwrap();
+        let vectors = [
+            ("{}", "K8280/U9SSy9IVtjBuVeLr+HpOB4BQFWbg+UZaADMtTdGYI7Geitb76LTrr5QV/7Xg4ahLwYGYZzuHGZKM5ZAQ"),
+            (
+                r#"{"two":"Two","one":1}"#,
+                "KqmLSbO39/Bzb0QIYE82zqLwsA+PDzYIpIRA2sRQ4sL53+sN6/fpNSoqE7BP7vBZhG6kYdD13EIMJpvhJI+6Bw",
+            ),
+        ];
+        for (json, signature) in vectors {
+            let mut object = serde_json::from_str(json).unwrap();
+            key.sign_json(server_name!("domain"), &mut object).unwrap();
+            let object = serde_json::to_value(object).unwrap();
+            assert_eq!(object["signatures"]["domain"]["ed25519:1"], signature);
+        }
+    }
+
+    #[test]
+    fn the_text_form_comes_back_as_the_same_key() {
+        let key = SigningKey::generate();
+        let again = SigningKey::parse(&key.serialise()).unwrap();
+        assert_eq!(again.serialise(), key.serialise());
+        assert_eq!((again.id(), again.public()), (key.id(), key.public()));
+    }
+
+    #[test]
+    fn every_generated_key_is_another() {
+        let (one, two) = (SigningKey::generate(), SigningKey::generate());
+        assert_ne!(one.public(), two.public());
+        assert_ne!(one.id(), two.id());
+    }
+
+    #[test]
+    fn neither_errors_nor_debug_show_the_secret() {
+        let seed = "YJDBA9Xnr2sVqXD9Vj7XVUnmFZcZrlw8Md7kMW+3XA1";
+        for bad in [
+            format!("ed25519 1 {seed}AAAA"),
+            format!("ed25519 a:b {seed}"),
+            format!("curve25519 1 {seed}"),
+            format!("ed25519 1 {seed} more"),
+            seed.to_owned(),
+            String::new(),
+        ] {
+            let error = SigningKey::parse(&bad).unwrap_err();
+            assert_eq!(error.kind, Kind::InvalidParam);
+            assert!(!error.message.contains(seed), "{error}");
+        }
+        assert!(!format!("{:?}", SigningKey::parse(SPEC_KEY).unwrap()).contains(seed));
+    }
+}
