@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use crate::clock::Clock;
+use super::rate_limit::RateLimits;
+use crate::{clock::Clock, config::Config};
 
 /// The services the handlers name in their signatures, shared by all requests.
 ///
@@ -14,8 +15,12 @@ pub struct App(Arc<Parts>);
 
 /// The services, built and handed over by the server.
 pub struct Parts {
+    /// The operator's choices.
+    pub config: Arc<Config>,
     /// The current time.
     pub clock: Clock,
+    /// How often one client may ask.
+    pub rate_limits: RateLimits,
 }
 
 impl App {
@@ -23,10 +28,38 @@ impl App {
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
+
+    /// The largest request body that is read, in bytes.
+    pub(super) fn max_body_size(&self) -> usize {
+        self.0.config.limits.max_body_size.try_into().unwrap_or(usize::MAX)
+    }
+}
+
+impl FromRef<App> for Arc<Config> {
+    fn from_ref(app: &App) -> Self {
+        app.0.config.clone()
+    }
 }
 
 impl FromRef<App> for Clock {
     fn from_ref(app: &App) -> Self {
         app.0.clock.clone()
+    }
+}
+
+impl FromRef<App> for RateLimits {
+    fn from_ref(app: &App) -> Self {
+        app.0.rate_limits.clone()
+    }
+}
+
+#[cfg(test)]
+impl App {
+    /// An app whose services keep everything in memory, with `extra` in its configuration file.
+    pub fn in_memory(extra: &str) -> Self {
+        let text = format!("server_name = \"example.org\"\ndata_dir = \"data\"\n{extra}");
+        let config = Config::read(&text, "".as_ref(), []).unwrap();
+        let rate_limits = RateLimits::new(&config.limits);
+        Self::new(Parts { config: Arc::new(config), clock: Clock::system(), rate_limits })
     }
 }

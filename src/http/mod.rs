@@ -2,10 +2,12 @@
 
 mod app;
 mod client;
+pub mod client_address;
 mod cors;
 pub mod endpoint;
 mod error_response;
 mod json;
+pub mod rate_limit;
 mod request_log;
 pub mod routing;
 
@@ -29,7 +31,7 @@ fn wrap(routes: Router<App>, app: App) -> Router {
     routes
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(unrecognized)
-        .layer(DefaultBodyLimit::max(2 << 20))
+        .layer(DefaultBodyLimit::max(app.max_body_size()))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(cors::allow_web_clients))
         .layer(from_fn(request_log::record))
@@ -69,7 +71,6 @@ mod tests {
     use tower::ServiceExt as _;
 
     use super::*;
-    use crate::clock::Clock;
 
     async fn fail() -> Error {
         panic!("deliberately")
@@ -77,7 +78,7 @@ mod tests {
 
     async fn ask(method: &str, path: &str) -> (Response, Value) {
         let routes = client::routes().route("/panic", get(fail));
-        let router = wrap(routes, App::new(Parts { clock: Clock::system() }));
+        let router = wrap(routes, App::in_memory(""));
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let (head, body) = router.oneshot(request).await.unwrap().into_parts();
         let body = to_bytes(body, 10_000).await.unwrap();

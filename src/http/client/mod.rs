@@ -10,5 +10,9 @@ use super::{app::App, routing::Endpoints as _};
 pub fn routes() -> Router<App> {
     Router::new()
         // Server discovery
+        .endpoint(discovery::homeserver)
+        .endpoint(discovery::support)
         .endpoint(discovery::versions)
+        // Capabilities negotiation
+        .endpoint(discovery::capabilities)
 }
