@@ -4,7 +4,7 @@
 //! neighbours on the same line. `ARCHITECTURE.md` explains why and `tests/architecture.rs` holds it.
 //!
 //! ```text
-//! error  config  clock
+//! error  config  clock  shutdown
 //! matrix                    the protocol's rules as pure functions over ruma's types
 //! storage                   an ordered key-value engine and every table in it
 //! streams                   positions, the change log, waking those who wait
@@ -26,3 +26,5 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod matrix;
+pub mod server;
+pub mod shutdown;

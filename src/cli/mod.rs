@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     config::Config,
     error::{Error, Result},
+    server,
 };
 
 /// Runs the command that the process's arguments name; failures are one message on standard error.
@@ -39,6 +40,8 @@ struct Arguments {
 enum Command {
     /// Write a first configuration and the server's keys.
     Init(init::Options),
+    /// Serve until SIGTERM or SIGINT.
+    Serve,
     /// Say whether the configuration can be used, and what is wrong with it if not.
     CheckConfig,
 }
@@ -46,6 +49,7 @@ enum Command {
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
     match command {
         Command::Init(options) => init::run(&config, &options),
+        Command::Serve => server::run(load(&config)?),
         Command::CheckConfig => check_config::run(&config),
     }
 }
