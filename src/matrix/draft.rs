@@ -32,7 +32,8 @@ pub struct Draft {
     pub state_key: Option<String>,
     /// The content, in any spelling of JSON.
     pub content: Box<RawValue>,
-    /// The event that an `m.room.redaction` redacts; [`seal`] writes it where the room version wants it.
+    /// The event that an `m.room.redaction` redacts; `None` leaves it to `redacts` in the content. [`seal`] writes it
+    /// where the room version wants it.
     pub redacts: Option<OwnedEventId>,
     /// The newest events of the room.
     pub prev_events: Vec<OwnedEventId>,
@@ -95,11 +96,14 @@ fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObje
     let mut pdu = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| pdu.insert(key.to_owned(), value);
 
-    if let Some(redacts) = draft.redacts {
-        let redacts = CanonicalJsonValue::String(redacts.into());
-        match rules.redaction.content_field_redacts {
-            true => content.insert("redacts".to_owned(), redacts),
-            false => put("redacts", redacts),
+    if draft.kind == TimelineEventType::RoomRedaction {
+        // Clients may write the target into the content in every room version.
+        let written = content.remove("redacts");
+        let target = draft.redacts.map(|id| CanonicalJsonValue::String(id.into())).or(written);
+        match (target, rules.redaction.content_field_redacts) {
+            (Some(target), true) => content.insert("redacts".to_owned(), target),
+            (Some(target), false) => put("redacts", target),
+            (None, _) => None,
         };
     }
     if let Some(room_id) = draft.room_id {
@@ -228,14 +232,24 @@ mod tests {
     fn redacts_stands_where_the_version_wants_it() {
         for (version, at_top) in [(RoomVersionId::V10, true), (RoomVersionId::V11, false)] {
             let room = Room::new(version, "invite");
-            let mut draft = room.draft("creator", "m.room.redaction", None, json!({ "reason": "r" })).unwrap();
-            draft.redacts = Some(owned_event_id!("$gone"));
-            let (event, json) = seal(draft, room.rules, server(), &key()).unwrap();
-            let json: Value = serde_json::from_str(&json).unwrap();
-            assert_eq!(event.redacts, Some(owned_event_id!("$gone")));
-            assert_eq!(json.get("redacts").is_some(), at_top);
-            assert_eq!(json["content"].get("redacts").is_some(), !at_top);
-            assert_eq!(json["content"]["reason"], "r");
+            let given = |content, redacts| {
+                let mut draft = room.draft("creator", "m.room.redaction", None, content).unwrap();
+                draft.redacts = redacts;
+                seal(draft, room.rules, server(), &key()).unwrap()
+            };
+            let target = || Some(owned_event_id!("$gone"));
+            for (event, json) in [
+                given(json!({ "reason": "r" }), target()),
+                given(json!({ "reason": "r", "redacts": "$gone" }), None),
+                given(json!({ "reason": "r", "redacts": "$other" }), target()),
+            ] {
+                let json: Value = serde_json::from_str(&json).unwrap();
+                assert_eq!(event.redacts, target());
+                assert_eq!(json.get("redacts").is_some(), at_top);
+                assert_eq!(json["content"].get("redacts").is_some(), !at_top);
+                assert_eq!(json["content"]["reason"], "r");
+            }
+            assert_eq!(given(json!({}), None).0.redacts, None);
         }
     }
 

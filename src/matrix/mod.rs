@@ -5,6 +5,9 @@
 pub mod auth_rules;
 pub mod draft;
 pub mod event;
+pub mod history_visibility;
+pub mod power_levels;
+pub mod redact;
 pub mod room_version;
 pub mod signing;
 
