@@ -3,6 +3,7 @@
 //! Services fetch what a rule needs, ask it, and write the outcome.
 
 pub mod auth_rules;
+pub mod client_event;
 pub mod draft;
 pub mod event;
 pub mod history_visibility;
