@@ -1,0 +1,66 @@
+//! A client that knows only the server's address learns what it can do, and gets answers it can read even when it errs.
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{PATIENCE, Server, eventually};
+
+#[tokio::test]
+async fn a_client_learns_the_versions_and_where_the_server_is() {
+    let server = Server::start_with("[well_known]\nclient = \"https://chat.story.example\"").await;
+    let anyone = server.stranger();
+    let versions = anyone.get("/_matrix/client/versions").await.expect_ok();
+    let versions: Vec<&str> = versions["versions"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(versions.contains(&"v1.11"), "{versions:?}");
+
+    let well_known = anyone.get("/.well-known/matrix/client").await.expect_ok();
+    assert_eq!(well_known["m.homeserver"]["base_url"], "https://chat.story.example");
+    anyone.get("/.well-known/matrix/support").await.expect_error(404, "M_NOT_FOUND");
+    assert_eq!(anyone.get("/health").await.expect_ok()["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_web_client_may_read_every_answer() {
+    let server = Server::start().await;
+    for (method, path) in [
+        (Method::OPTIONS, "rooms/!any:story.example/send/m.room.message/1"),
+        (Method::GET, "/_matrix/client/versions"),
+        (Method::GET, "no/such/endpoint"),
+        (Method::PATCH, "/_matrix/client/versions"),
+    ] {
+        let answer = server.stranger().ask(method.clone(), path, None).await;
+        assert_eq!(answer.headers["access-control-allow-origin"], "*", "{method} {path}");
+        assert!(answer.headers["access-control-allow-methods"].to_str().unwrap().contains("PUT"));
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_does_not_know_is_said_in_json() {
+    let server = Server::start().await;
+    let anyone = server.stranger();
+    anyone.get("no/such/endpoint").await.expect_error(404, "M_UNRECOGNIZED");
+    anyone.get("/").await.expect_error(404, "M_UNRECOGNIZED");
+    anyone.ask(Method::PATCH, "/_matrix/client/versions", None).await.expect_error(405, "M_UNRECOGNIZED");
+}
+
+#[tokio::test]
+async fn the_server_comes_back_after_a_stop_and_after_a_kill() {
+    let mut server = Server::start().await;
+    server.restart().await;
+    server.kill_and_restart().await;
+    server.stranger().get("/_matrix/client/versions").await.expect_ok();
+}
+
+#[tokio::test]
+async fn the_log_names_the_request_and_not_its_secrets() {
+    let server = Server::start().await;
+    let answer =
+        server.stranger().with_token("in-the-header").get("/_matrix/client/versions?access_token=in-the-query").await;
+    let id = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+    let log = eventually("the request in the log", PATIENCE, async || {
+        let log = server.log().join("\n");
+        log.contains(&id).then_some(log)
+    })
+    .await;
+    assert!(!log.contains("in-the-header") && !log.contains("in-the-query"), "{log}");
+}

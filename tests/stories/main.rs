@@ -1,0 +1,6 @@
+//! What people experience, one story per file, told over HTTP against the real binary.
+
+#[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
+mod support;
+
+mod anyone_finds_out_what_the_server_is;
