@@ -6,6 +6,8 @@ pub mod auth_rules;
 pub mod client_event;
 pub mod draft;
 pub mod event;
+pub mod event_filter;
+pub mod glob;
 pub mod history_visibility;
 pub mod power_levels;
 pub mod redact;
