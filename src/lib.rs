@@ -28,3 +28,4 @@ pub mod http;
 pub mod matrix;
 pub mod server;
 pub mod shutdown;
+pub mod storage;

@@ -1,0 +1,45 @@
+//! Every table of the server, in files by the folder that owns them. Tables are declared nowhere else.
+//!
+//! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, what comes later from 120.
+
+mod meta;
+
+use super::TableInfo;
+
+/// Every table, one list per file of this folder.
+pub const ALL: &[&[TableInfo]] = &[meta::TABLES];
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn no_two_tables_share_an_id_or_a_name() {
+        let mut ids = HashMap::new();
+        let mut names = HashMap::new();
+        for table in ALL.iter().copied().flatten() {
+            if let Some(other) = ids.insert(table.id, table.name) {
+                panic!("tables {other:?} and {:?} both have the id {}", table.name, table.id);
+            }
+            if let Some(other) = names.insert(table.name, table.id) {
+                panic!("tables {other} and {} are both called {:?}", table.id, table.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_declared_table_is_listed() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/storage/schema");
+        let mut declared = 0;
+        for file in fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if !path.ends_with("mod.rs") {
+                declared += fs::read_to_string(path).unwrap().matches("Table::new(").count();
+            }
+        }
+        let listed: usize = ALL.iter().map(|tables| tables.len()).sum();
+        assert_eq!(declared, listed, "add each table to TABLES of its file, and each file's TABLES to schema::ALL");
+    }
+}
