@@ -46,6 +46,12 @@ pub fn matches_words(pattern: &str, text: &str) -> bool {
     }
 }
 
+/// Whether the words stand in the text between word boundaries, letter by letter; no words stand nowhere.
+pub fn contains_words(words: &str, text: &str) -> bool {
+    let mut places = places(words, text, QuestionMark::Literal);
+    !words.is_empty() && places.any(|(start, end)| is_boundary(text, start) && is_boundary(text, end))
+}
+
 /// The pattern up to its first `*`, and what is behind that `*`.
 fn split(pattern: &str) -> (&str, Option<&str>) {
     pattern.split_once('*').map_or((pattern, None), |(first, rest)| (first, Some(rest)))
@@ -166,6 +172,22 @@ mod tests {
         ];
         for (pattern, text, expected) in table {
             assert_eq!(matches_words(pattern, text), expected, "{pattern:?} in {text:?}");
+        }
+    }
+
+    #[test]
+    fn words_at_their_letters() {
+        let table = [
+            ("*", "anything", false),
+            ("*", "five * stars", true),
+            ("a?", "ab", false),
+            ("eve", "hi eve!", true),
+            ("eve", "evening", false),
+            ("eve", "never eve", true),
+            ("", "text", false),
+        ];
+        for (words, text, expected) in table {
+            assert_eq!(contains_words(words, text), expected, "{words:?} in {text:?}");
         }
     }
 

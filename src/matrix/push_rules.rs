@@ -1,0 +1,113 @@
+//! What a user's push rules say about an event: nothing, a notification, or one that stands out.
+//!
+//! The rules are ruma's types. They are evaluated here because the fold over a room's events needs an answer that is
+//! synchronous, shares the parsed event between readers, and takes display names at their letters.
+
+mod subject;
+
+use std::ops::RangeBounds;
+
+use ruma::{
+    UInt, UserId,
+    push::{Action, AnyPushRuleRef, PushCondition, Ruleset},
+};
+
+pub use self::subject::Subject;
+use super::{
+    glob::{self, QuestionMark},
+    power_levels::PowerLevels,
+};
+
+/// The rule that decides about an event for a reader, if there is one: the first that is enabled and matches.
+///
+/// Nobody is notified of what they have sent themselves (client-server API, "Push rules").
+pub fn deciding_rule<'r>(rules: &'r Ruleset, event: &Subject<'_>, reader: &Reader<'_>) -> Option<AnyPushRuleRef<'r>> {
+    if event.sender() == reader.user_id {
+        return None;
+    }
+    rules.iter().find(|rule| rule.enabled() && matches(*rule, event, reader))
+}
+
+/// The outcome for a reader, without sounds and other tweaks.
+pub fn evaluate(rules: &Ruleset, event: &Subject<'_>, reader: &Reader<'_>) -> Verdict {
+    deciding_rule(rules, event, reader).map_or(Verdict::default(), |rule| Verdict::of(rule.actions()))
+}
+
+/// What an event means for the counts of a reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// It counts as a notification.
+    pub notify: bool,
+    /// It counts as a highlight; only with `notify`.
+    pub highlight: bool,
+}
+
+impl Verdict {
+    /// The outcome of a rule's actions.
+    pub fn of(actions: &[Action]) -> Self {
+        let notify = actions.iter().any(Action::should_notify);
+        Self { notify, highlight: notify && actions.iter().any(Action::is_highlight) }
+    }
+}
+
+/// The one who may be notified, and their room.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    /// Whose rules are asked.
+    pub user_id: &'a UserId,
+    /// Their display name in the room, if they have one.
+    pub display_name: Option<&'a str>,
+    /// How many members the room has, at the event.
+    pub joined_members: u64,
+    /// The power levels of the room, at the event.
+    pub power_levels: &'a PowerLevels,
+}
+
+fn matches(rule: AnyPushRuleRef<'_>, event: &Subject<'_>, reader: &Reader<'_>) -> bool {
+    match rule {
+        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
+            rule.conditions.iter().all(|condition| holds(condition, event, reader))
+        }
+        AnyPushRuleRef::Content(rule) => event.body_has(&rule.pattern),
+        AnyPushRuleRef::Room(rule) => rule.rule_id == event.room_id(),
+        AnyPushRuleRef::Sender(rule) => rule.rule_id == event.sender(),
+        _ => false,
+    }
+}
+
+fn holds(condition: &PushCondition, event: &Subject<'_>, reader: &Reader<'_>) -> bool {
+    match condition {
+        PushCondition::EventMatch(condition) if condition.key == "content.body" => event.body_has(&condition.pattern),
+        PushCondition::EventMatch(condition) => event
+            .property(&condition.key)
+            .and_then(|property| property.as_str())
+            .is_some_and(|value| matches_any_case(&condition.pattern, value)),
+        PushCondition::EventPropertyIs(condition) => {
+            event.property(&condition.key).is_some_and(|property| property.is(&condition.value))
+        }
+        PushCondition::EventPropertyContains(condition) => {
+            event.property(&condition.key).is_some_and(|property| property.contains(&condition.value))
+        }
+        PushCondition::RoomMemberCount(condition) => {
+            condition.is.contains(&UInt::new_saturating(reader.joined_members))
+        }
+        PushCondition::SenderNotificationPermission(condition) => {
+            reader.power_levels.may_notify(event.sender(), condition.key.as_str())
+        }
+        #[expect(deprecated, reason = "rules from before version 1.17 of the specification may hold this")]
+        PushCondition::ContainsDisplayName => reader.display_name.is_some_and(|name| event.body_names(name)),
+        // A condition that nobody knows makes the rule match nothing.
+        _ => false,
+    }
+}
+
+/// Whether a pattern matches a whole value, upper and lower case being the same.
+fn matches_any_case(pattern: &str, value: &str) -> bool {
+    if !pattern.contains(['*', '?']) && pattern.is_ascii() {
+        return pattern.eq_ignore_ascii_case(value);
+    }
+    glob::matches(&pattern.to_lowercase(), &value.to_lowercase(), QuestionMark::AnyCharacter)
+}
+
+#[cfg(test)]
+mod tests;
