@@ -26,6 +26,8 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod matrix;
+pub mod rooms;
 pub mod server;
 pub mod shutdown;
 pub mod storage;
+pub mod streams;

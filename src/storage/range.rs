@@ -20,7 +20,7 @@ pub(super) const TABLE_ID: usize = 2;
 ///
 /// Bounds are given as prefixes: the first parts of a key, as a tuple. A bound says on which side of *all* keys that start
 /// with the prefix it lies, so `KeyRange::prefix_after((room,), position)` is the rows of this room with a larger position.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyRange<K> {
     /// The first key inside, with room for the table's id at its head.
     start: Vec<u8>,

@@ -3,11 +3,13 @@
 //! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, what comes later from 120.
 
 mod meta;
+pub mod rooms;
+pub mod streams;
 
 use super::TableInfo;
 
 /// Every table, one list per file of this folder.
-pub const ALL: &[&[TableInfo]] = &[meta::TABLES];
+pub const ALL: &[&[TableInfo]] = &[meta::TABLES, rooms::TABLES, streams::TABLES];
 
 #[cfg(test)]
 mod tests {

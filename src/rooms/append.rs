@@ -1,0 +1,207 @@
+//! The only place that writes to timelines: one batch for each append, with everything that follows from the events.
+
+use std::sync::Arc;
+
+use ruma::{
+    EventId, OwnedUserId, RoomId, UserId,
+    events::{StateEventType, TimelineEventType},
+};
+use tokio::sync::OwnedMutexGuard;
+
+use super::{Intent, Room, RoomState, Rooms, authorise::authorise};
+use crate::{
+    error::Result,
+    matrix::{event::Event, history_visibility::visibility_of},
+    storage::{
+        Batch, Order, Position, Stamped,
+        schema::rooms::{
+            EVENT_PLACES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, ROOMS, ReplacedState, RoomRow,
+            STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE, TRANSACTIONS, TimelineRow,
+        },
+    },
+    streams::{Change, Log},
+};
+
+/// The right to append to one room. It holds the room's lock until the batch is queued, but not while the disk works, so that
+/// consecutive messages of a room share a commit.
+pub struct Writer {
+    rooms: Rooms,
+    room: Arc<Room>,
+    head: OwnedMutexGuard<Option<RoomState>>,
+    /// The row that must still stand in [`ROOMS`] when this commits, or nothing for a room that is being created.
+    before: Option<RoomRow>,
+    state: RoomState,
+    batch: Batch,
+    /// How many events were added.
+    added: u16,
+    /// Users whose membership changes.
+    members: Vec<OwnedUserId>,
+}
+
+impl Rooms {
+    /// Waits for the room's lock and starts to append to it.
+    pub(crate) async fn write(&self, room: &Arc<Room>) -> Result<Writer> {
+        let head = room.head.clone().lock_owned().await;
+        let state = match head.as_ref() {
+            Some(state) => state.clone(),
+            None => self.reload_head(room).await?,
+        };
+        let before = (state.depth > 0).then(|| row(room, &state));
+        Ok(Writer {
+            rooms: self.clone(),
+            room: room.clone(),
+            head,
+            before,
+            state,
+            batch: Batch::new(),
+            added: 0,
+            members: Vec::new(),
+        })
+    }
+}
+
+impl Writer {
+    /// The state after everything that was queued and added so far.
+    pub fn state(&self) -> &RoomState {
+        &self.state
+    }
+
+    /// The room that is written to.
+    pub fn room(&self) -> &Arc<Room> {
+        &self.room
+    }
+
+    /// The batch, for rows of the room's services that must hold exactly when the events do.
+    pub fn batch(&mut self) -> &mut Batch {
+        &mut self.batch
+    }
+
+    /// Drafts, authorises and adds an event.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Forbidden`] if the sender may not, [`Kind::TooLarge`] and [`Kind::BadJson`] if the event cannot exist. The
+    /// writer is as it was before.
+    pub fn add(&mut self, intent: Intent) -> Result<Arc<Event>> {
+        let (event, json) = self.rooms.draft(&self.room, &self.state, &intent)?;
+        self.admit(event, json, intent.origin)
+    }
+
+    /// Authorises and adds an event that is already sealed.
+    pub(super) fn admit(&mut self, event: Event, json: Box<str>, origin: Option<EventOrigin>) -> Result<Arc<Event>> {
+        authorise(&self.room, &self.state, &event)?;
+        let event = Arc::new(event);
+        let position = Position::pending(self.added);
+        let order = Order::Live(position);
+        let room_id = self.room.id.clone();
+        let replaces = self.stage_state(&event, order, position);
+        let header = EventHeader { event_id: event.id.clone(), origin: origin.clone(), replaces, redacted_by: None };
+        TIMELINE.put(&mut self.batch, (&room_id, order), &TimelineRow { header, json });
+        EVENT_PLACES.put(&mut self.batch, (&event.id,), &EventPlace { room_id: room_id.clone(), order });
+        if let Some(origin) = origin {
+            self.stage_transaction(&event, origin);
+        }
+        let member = member_of(&event);
+        self.members.extend(member.clone());
+        Log::append(&mut self.batch, self.added, &Change::Event { room: room_id, member });
+        self.state.heads = vec![event.id.clone()];
+        self.state.depth += 1;
+        self.state.set(event.clone());
+        self.added += 1;
+        Ok(event)
+    }
+
+    /// Queues everything that was added, lets the next writer in, and returns when it is durable and visible, with the
+    /// position of the first event.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Conflict`] if a precondition did not hold: nothing was written and the caller may start again.
+    pub async fn commit(mut self) -> Result<Position> {
+        let room_id = &self.room.id;
+        ROOMS.expect(&mut self.batch, (room_id,), self.before.as_ref());
+        ROOMS.put(&mut self.batch, (room_id,), &row(&self.room, &self.state));
+        self.batch.slots(self.added.max(1));
+        let publish = publish(&self);
+        self.batch.on_visible(publish);
+        let commit = self.rooms.shared.store.commit(self.batch);
+        *self.head = Some(self.state);
+        drop(self.head);
+        let committed = commit.await;
+        if committed.is_err() {
+            *self.room.head.lock().await = None;
+        }
+        committed
+    }
+
+    /// Adds the rows of a state event and says what it replaces.
+    fn stage_state(&mut self, event: &Event, order: Order, position: Position) -> Option<ReplacedState> {
+        let state_key = event.state_key.as_deref()?;
+        let kind = StateEventType::from(event.kind.to_string());
+        let room_id = &self.room.id;
+        let id = &event.id;
+        STATE.put(&mut self.batch, (room_id, event.kind.to_string(), state_key), id);
+        let version = StateVersion { event_id: id.clone(), word: word(event) };
+        STATE_HISTORY.put(&mut self.batch, (room_id, event.kind.to_string(), state_key, order), &version);
+        let place = StatePlace { kind: event.kind.to_string(), state_key: state_key.to_owned() };
+        STATE_CHANGES.put(&mut self.batch, (room_id, order), &place);
+        if let (Some(user), Some(membership)) = (member_of(event), event.membership()) {
+            let value = Membership { membership, event_id: id.clone(), forgotten: false };
+            MEMBERSHIPS.put(&mut self.batch, (&user, room_id), &Stamped { at: position, value });
+        }
+        let replaced = self.state.get(&kind, state_key)?;
+        Some(ReplacedState { event_id: replaced.id.clone(), content: replaced.content.get().into() })
+    }
+
+    /// Ties the event to the request that made it, so that the same request makes it only once.
+    fn stage_transaction(&mut self, event: &Event, origin: EventOrigin) {
+        let scope = transaction_scope(&self.room.id, &event.kind, event.redacts.as_deref());
+        let key = (&event.sender, &origin.device_id, scope.as_str(), &origin.transaction_id);
+        TRANSACTIONS.expect(&mut self.batch, key, None);
+        TRANSACTIONS.put(&mut self.batch, key, &event.id);
+    }
+}
+
+/// What to do when the writer's events become visible: show readers the new state and wake those it concerns.
+fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
+    let room = writer.room.clone();
+    let mut state = writer.state.clone();
+    let members = writer.members.clone();
+    let notifier = writer.rooms.shared.notifier.clone();
+    let last = u64::from(writer.added.max(1)) - 1;
+    move |position| {
+        state.position = Position::from(position.get() + last);
+        let audience = state.joined.clone();
+        room.publish(state);
+        notifier.wake_all(&audience);
+        members.iter().for_each(|user| notifier.wake(user));
+    }
+}
+
+/// The row of a room whose newest event left `state`.
+fn row(room: &Room, state: &RoomState) -> RoomRow {
+    RoomRow { version: room.version.clone(), heads: state.heads.clone(), depth: state.depth }
+}
+
+/// The user whose membership an event sets.
+fn member_of(event: &Event) -> Option<OwnedUserId> {
+    let state_key = event.state_key.as_deref()?;
+    (event.kind == TimelineEventType::RoomMember).then(|| UserId::parse(state_key).ok()).flatten()
+}
+
+/// The word of a state event that decisions about visibility ask for.
+fn word(event: &Event) -> Option<Box<str>> {
+    match event.kind {
+        TimelineEventType::RoomMember => event.membership().map(|membership| membership.as_str().into()),
+        TimelineEventType::RoomHistoryVisibility => Some(visibility_of(Some(event)).as_str().into()),
+        _ => None,
+    }
+}
+
+/// What a transaction id is unique within, besides the device: the request's path.
+pub(super) fn transaction_scope(room_id: &RoomId, kind: &TimelineEventType, redacts: Option<&EventId>) -> String {
+    match redacts {
+        Some(redacts) => format!("{room_id}/{kind}/{redacts}"),
+        None => format!("{room_id}/{kind}"),
+    }
+}

@@ -1,0 +1,92 @@
+//! A room's state as a persistent map: cheap to clone, so that readers keep the version they took while writers go on.
+
+use std::sync::Arc;
+
+use imbl::{HashMap, OrdMap, OrdSet};
+use ruma::{
+    OwnedEventId, OwnedUserId, UserId,
+    events::{StateEventType, room::member::MembershipState},
+};
+
+use crate::{matrix::event::Event, storage::Position};
+
+/// The current state of a room after its newest event, and the point at which the next event attaches.
+#[derive(Clone, Debug, Default)]
+pub struct RoomState {
+    /// The position of the newest event; zero before the first is durable.
+    pub position: Position,
+    /// The `prev_events` of the next event.
+    pub heads: Vec<OwnedEventId>,
+    /// The greatest depth among the heads.
+    pub depth: u64,
+    /// The users who are joined.
+    pub joined: OrdSet<OwnedUserId>,
+    /// The users who are invited.
+    pub invited: OrdSet<OwnedUserId>,
+    /// Nested, so that a look-up needs no owned key and the members stand together, ordered by user id.
+    events: HashMap<StateEventType, OrdMap<String, Arc<Event>>>,
+}
+
+impl RoomState {
+    /// A state without events yet, whose next event follows `heads`.
+    pub(super) fn attached_to(heads: Vec<OwnedEventId>, depth: u64) -> Self {
+        Self { heads, depth, ..Self::default() }
+    }
+
+    /// The state event of this type and state key.
+    pub fn get(&self, kind: &StateEventType, state_key: &str) -> Option<&Arc<Event>> {
+        self.events.get(kind)?.get(state_key)
+    }
+
+    /// The state events of one type with their state keys, ordered by state key.
+    pub fn of_kind(&self, kind: &StateEventType) -> impl Iterator<Item = (&String, &Arc<Event>)> {
+        self.events.get(kind).into_iter().flatten()
+    }
+
+    /// Every state event.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.events.values().flat_map(OrdMap::values)
+    }
+
+    /// The membership of a user; `leave` if the room has never heard of them.
+    pub fn membership(&self, user: &UserId) -> MembershipState {
+        self.member(user).and_then(|event| event.membership()).unwrap_or(MembershipState::Leave)
+    }
+
+    /// The member event of a user.
+    pub fn member(&self, user: &UserId) -> Option<&Arc<Event>> {
+        self.get(&StateEventType::RoomMember, user.as_str())
+    }
+
+    /// Whether a user is joined.
+    pub fn is_joined(&self, user: &UserId) -> bool {
+        self.joined.contains(user)
+    }
+
+    /// The content of a state event as a type, or nothing if the event is absent or its content is of another shape.
+    pub fn content<T: serde::de::DeserializeOwned>(&self, kind: &StateEventType, state_key: &str) -> Option<T> {
+        self.get(kind, state_key)?.content_as().ok()
+    }
+
+    /// Puts a state event in the place of the one with its type and state key. An event that is no state event changes nothing.
+    pub fn set(&mut self, event: Arc<Event>) {
+        let Some(state_key) = event.state_key.clone() else { return };
+        let kind = StateEventType::from(event.kind.to_string());
+        if kind == StateEventType::RoomMember {
+            self.set_member(&state_key, event.membership());
+        }
+        self.events.entry(kind).or_default().insert(state_key.into(), event);
+    }
+
+    /// Keeps the sets of joined and invited users true.
+    fn set_member(&mut self, state_key: &str, membership: Option<MembershipState>) {
+        let Ok(user) = UserId::parse(state_key) else { return };
+        self.joined.remove(&user);
+        self.invited.remove(&user);
+        match membership {
+            Some(MembershipState::Join) => drop(self.joined.insert(user)),
+            Some(MembershipState::Invite) => drop(self.invited.insert(user)),
+            _ => {}
+        }
+    }
+}

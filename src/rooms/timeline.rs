@@ -1,0 +1,150 @@
+//! Reads a room's timeline, page by page, as one reader may see it.
+
+use ruma::{DeviceId, EventId, OwnedEventId, RoomId};
+
+use super::{Room, Rooms, Viewer};
+use crate::{
+    error::{Error, Result},
+    matrix::event::Event,
+    storage::{
+        Direction, KeyRange, Order, Snapshot,
+        schema::rooms::{EVENT_PLACES, EventHeader, EventPlace, TIMELINE, TimelineRow},
+    },
+};
+
+/// The greatest number of events that one request looks at before it answers with what it found.
+const SCANNED_AT_MOST: usize = 5_000;
+
+/// An event with its place and what the server knows of it.
+#[derive(Clone, Debug)]
+pub struct TimelineEvent {
+    /// Where it stands.
+    pub order: Order,
+    /// What the server knows of it besides its content.
+    pub header: EventHeader,
+    /// The event.
+    pub event: Event,
+}
+
+/// Some events of a timeline in the order in which they were asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The events that the reader may see and that passed the filter.
+    pub events: Vec<TimelineEvent>,
+    /// The place of the last event that was looked at, if there is more behind it.
+    pub more_after: Option<Order>,
+}
+
+/// Which events a page is made of.
+pub struct PageRequest<'a> {
+    /// The room.
+    pub room: &'a Room,
+    /// The part of its timeline.
+    pub range: KeyRange<(ruma::OwnedRoomId, Order)>,
+    /// From which end to start.
+    pub direction: Direction,
+    /// The number of events wanted.
+    pub limit: usize,
+}
+
+impl Rooms {
+    /// The events of the range that `viewer` may see and `wanted` lets through.
+    pub async fn page(
+        &self,
+        snapshot: &Snapshot,
+        request: PageRequest<'_>,
+        viewer: &Viewer,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Page> {
+        let PageRequest { room, range, direction, limit } = request;
+        let mut page = Page::default();
+        let mut rest = range.clone();
+        let mut scanned = 0;
+        loop {
+            // One more than is wanted tells whether there is more.
+            let chunk = (limit + 1 - page.events.len()).clamp(16, 512);
+            let rows = TIMELINE.scan(snapshot, rest, direction, chunk).await?;
+            let exhausted = rows.len() < chunk;
+            scanned += rows.len();
+            for ((_, order), row) in rows {
+                if page.events.len() == limit || scanned >= SCANNED_AT_MOST {
+                    return Ok(page);
+                }
+                page.more_after = Some(order);
+                if !viewer.may_see_place(order) {
+                    continue;
+                }
+                let found = parse(room, order, row)?;
+                if viewer.may_see(order, &found.event) && wanted(&found.event) {
+                    page.events.push(found);
+                }
+            }
+            let Some(last) = page.more_after.filter(|_| !exhausted) else { break };
+            rest = range.clone().and(beyond(&room.id, last, direction));
+        }
+        page.more_after = None;
+        Ok(page)
+    }
+
+    /// One event of a room, whoever asks.
+    pub async fn event(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        event_id: &EventId,
+    ) -> Result<Option<TimelineEvent>> {
+        let Some(place) = EVENT_PLACES.get(snapshot, (event_id,)).await? else { return Ok(None) };
+        if place.room_id != room.id {
+            return Ok(None);
+        }
+        let row = TIMELINE.get(snapshot, (&room.id, place.order)).await?;
+        row.map(|row| parse(room, place.order, row)).transpose()
+    }
+
+    /// Several events of a room, in the order of their ids, whoever asks; unknown ones are left out.
+    pub async fn events(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        ids: &[OwnedEventId],
+    ) -> Result<Vec<TimelineEvent>> {
+        let places = EVENT_PLACES.get_many(snapshot, ids.iter().map(|id| (id,))).await?;
+        let own = |place: Option<EventPlace>| place.filter(|place| place.room_id == room.id);
+        let orders: Vec<_> = places.into_iter().filter_map(own).map(|place| place.order).collect();
+        let rows = TIMELINE.get_many(snapshot, orders.iter().map(|order| (&room.id, *order))).await?;
+        let found = orders.into_iter().zip(rows).filter_map(|(order, row)| Some((order, row?)));
+        found.map(|(order, row)| parse(room, order, row)).collect()
+    }
+
+    /// The place of an event in this room.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if the room has no such event.
+    pub async fn place(&self, snapshot: &Snapshot, room_id: &RoomId, event_id: &EventId) -> Result<Order> {
+        let place = EVENT_PLACES.get(snapshot, (event_id,)).await?;
+        let own = place.filter(|place| place.room_id == *room_id);
+        own.map(|place| place.order).ok_or_else(|| Error::not_found("There is no such event in this room."))
+    }
+}
+
+impl TimelineEvent {
+    /// The transaction id under which `device` sent this event, if it did.
+    pub fn transaction_of(&self, viewer: &Viewer, device: &DeviceId) -> Option<&ruma::TransactionId> {
+        let origin = self.header.origin.as_ref()?;
+        (self.event.sender == *viewer.user() && origin.device_id == *device).then_some(&*origin.transaction_id)
+    }
+}
+
+/// The part of a room's timeline that lies beyond `order` in the direction of travel.
+pub fn beyond(room_id: &RoomId, order: Order, direction: Direction) -> KeyRange<(ruma::OwnedRoomId, Order)> {
+    match direction {
+        Direction::Forward => KeyRange::prefix_after((room_id,), order),
+        Direction::Reverse => KeyRange::prefix_before((room_id,), order),
+    }
+}
+
+fn parse(room: &Room, order: Order, row: TimelineRow) -> Result<TimelineEvent> {
+    let event = Event::parse(row.header.event_id.clone(), room.id.clone(), &row.json, room.rules)?;
+    Ok(TimelineEvent { order, header: row.header, event })
+}

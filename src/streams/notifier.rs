@@ -1,0 +1,109 @@
+//! Wakes those who wait. The notifier carries no data: whoever is woken reads again from where it stood.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ruma::{OwnedUserId, UserId};
+use tokio::sync::Notify;
+
+/// A cheap-clone registry of the users whose clients wait for a change.
+#[derive(Clone, Debug, Default)]
+pub struct Notifier {
+    waiting: Arc<Mutex<HashMap<OwnedUserId, Vec<Arc<Notify>>>>>,
+}
+
+impl Notifier {
+    /// Starts to watch for changes that concern `user`.
+    pub fn watch(&self, user: &UserId) -> Watch {
+        let signal = Arc::new(Notify::new());
+        self.lock().entry(user.to_owned()).or_default().push(signal.clone());
+        Watch { notifier: self.clone(), user: user.to_owned(), signal }
+    }
+
+    /// Wakes the waiting clients of `user`.
+    pub fn wake(&self, user: &UserId) {
+        if let Some(signals) = self.lock().get(user) {
+            signals.iter().for_each(|signal| signal.notify_one());
+        }
+    }
+
+    /// Wakes the waiting clients of every user in `audience`, at a cost that grows with the smaller of the two crowds.
+    pub fn wake_all(&self, audience: &imbl::OrdSet<OwnedUserId>) {
+        let waiting = self.lock();
+        if audience.len() < waiting.len() {
+            let present = audience.iter().filter_map(|user| waiting.get(user));
+            present.flatten().for_each(|signal| signal.notify_one());
+        } else {
+            let concerned = waiting.iter().filter(|(user, _)| audience.contains(*user));
+            concerned.flat_map(|(_, signals)| signals).for_each(|signal| signal.notify_one());
+        }
+    }
+
+    /// The users who have a client waiting now.
+    pub fn waiting_users(&self) -> Vec<OwnedUserId> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// The registry holds no invariant that a panic elsewhere could have broken, so a poisoned lock is used as it is.
+    fn lock(&self) -> MutexGuard<'_, HashMap<OwnedUserId, Vec<Arc<Notify>>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One waiting client. Register it before reading, so that a change in between is not missed; dropping it unregisters.
+#[derive(Debug)]
+pub struct Watch {
+    notifier: Notifier,
+    user: OwnedUserId,
+    signal: Arc<Notify>,
+}
+
+impl Watch {
+    /// Returns when something that concerns the user happened since the watch began or since this last returned.
+    pub async fn changed(&self) {
+        self.signal.notified().await;
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut waiting = self.notifier.lock();
+        if let Some(signals) = waiting.get_mut(&self.user) {
+            signals.retain(|signal| !Arc::ptr_eq(signal, &self.signal));
+            if signals.is_empty() {
+                waiting.remove(&self.user);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ruma::user_id;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wake_between_watching_and_waiting_is_not_lost() {
+        let notifier = Notifier::default();
+        let watch = notifier.watch(user_id!("@alice:example.org"));
+        notifier.wake(user_id!("@alice:example.org"));
+        watch.changed().await;
+    }
+
+    #[tokio::test]
+    async fn only_the_audience_is_woken_and_the_dropped_are_forgotten() {
+        let notifier = Notifier::default();
+        let alice = notifier.watch(user_id!("@alice:example.org"));
+        let bob = notifier.watch(user_id!("@bob:example.org"));
+        notifier.wake_all(&imbl::OrdSet::unit(user_id!("@alice:example.org").to_owned()));
+        alice.changed().await;
+        assert!(tokio::time::timeout(Duration::ZERO, bob.changed()).await.is_err());
+        drop(alice);
+        assert_eq!(notifier.waiting_users(), [user_id!("@bob:example.org")]);
+    }
+}
