@@ -1,0 +1,160 @@
+//! From an intent to a signed event: canonical JSON, limits, hashes, signature and ids.
+
+use ruma::{
+    EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName,
+    canonical_json::{CanonicalJsonObject, CanonicalJsonValue, to_canonical_value},
+    events::TimelineEventType,
+    room_version_rules::RoomVersionRules,
+    signatures::{self, JsonError},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{event::Event, signing::SigningKey};
+use crate::error::{Error, Kind, Result};
+
+/// The size in bytes that the canonical JSON of a whole event must not exceed, signatures included.
+pub const MAX_EVENT_BYTES: usize = 65_536;
+
+/// The size in bytes that ids, types and state keys must not exceed.
+pub const MAX_KEY_BYTES: usize = 255;
+
+/// An event that is not signed yet: what its sender wants, and where in the room's history it goes.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// The room; `None` only for the create event of a room whose id is the hash of that event (version 12 and later).
+    pub room_id: Option<OwnedRoomId>,
+    /// Who sends it.
+    pub sender: OwnedUserId,
+    /// The `type`.
+    pub kind: TimelineEventType,
+    /// The state key of a state event.
+    pub state_key: Option<String>,
+    /// The content, in any spelling of JSON.
+    pub content: Box<RawValue>,
+    /// The event that an `m.room.redaction` redacts; `None` leaves it to `redacts` in the content. [`seal`] writes it
+    /// where the room version wants it.
+    pub redacts: Option<OwnedEventId>,
+    /// The newest events of the room.
+    pub prev_events: Vec<OwnedEventId>,
+    /// The state events that allow this one.
+    pub auth_events: Vec<OwnedEventId>,
+    /// One more than the greatest depth of `prev_events`.
+    pub depth: u64,
+    /// When it was sent.
+    pub origin_server_ts: MilliSecondsSinceUnixEpoch,
+}
+
+/// Signs a draft: the event, and its canonical JSON as it is stored and sent to other servers.
+///
+/// # Errors
+///
+/// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)), and
+/// [`Kind::TooLarge`] when the event or one of its keys is larger than the specification allows ("Size limits").
+/// Versions 3 to 5 would tolerate other numbers, but leave open how they are hashed; here they are refused as well.
+pub fn seal(
+    draft: Draft,
+    rules: &RoomVersionRules,
+    server_name: &ServerName,
+    key: &SigningKey,
+) -> Result<(Event, Box<str>)> {
+    check_keys(&draft)?;
+    let names_room = draft.room_id.clone();
+    let mut pdu = to_object(draft, rules)?;
+
+    signatures::hash_and_sign_event(server_name.as_str(), key, &mut pdu, &rules.redaction).map_err(refusal)?;
+    let hash = signatures::reference_hash(&pdu, rules).map_err(refusal)?;
+    let json = serde_json::to_string(&pdu).map_err(Error::internal)?;
+    if json.len() > MAX_EVENT_BYTES {
+        return Err(too_large());
+    }
+
+    let id = EventId::parse(format!("${hash}")).map_err(Error::internal)?;
+    let room_id = match names_room {
+        Some(room_id) => room_id,
+        None => RoomId::parse(format!("!{hash}")).map_err(Error::internal)?,
+    };
+    let event = Event::parse(id, room_id, &json, rules)?;
+    Ok((event, json.into_boxed_str()))
+}
+
+/// Parses JSON from a client as an object of canonical JSON.
+///
+/// # Errors
+///
+/// [`Kind::BadJson`] when it is something else.
+pub fn canonical_object(json: &RawValue) -> Result<CanonicalJsonObject> {
+    match serde_json::from_str::<CanonicalJsonValue>(json.get()) {
+        Ok(CanonicalJsonValue::Object(object)) => Ok(object),
+        Ok(_) => Err(Kind::BadJson.with("the content of an event must be an object")),
+        Err(e) => Err(Kind::BadJson.with(format!("the content is not canonical JSON: {e}"))),
+    }
+}
+
+fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
+    let mut content = canonical_object(&draft.content)?;
+    let mut pdu = CanonicalJsonObject::new();
+    let mut put = |key: &str, value: CanonicalJsonValue| pdu.insert(key.to_owned(), value);
+
+    if draft.kind == TimelineEventType::RoomRedaction {
+        // Clients may write the target into the content in every room version.
+        let written = content.remove("redacts");
+        let target = draft.redacts.map(|id| CanonicalJsonValue::String(id.into())).or(written);
+        match (target, rules.redaction.content_field_redacts) {
+            (Some(target), true) => content.insert("redacts".to_owned(), target),
+            (Some(target), false) => put("redacts", target),
+            (None, _) => None,
+        };
+    }
+    if let Some(room_id) = draft.room_id {
+        put("room_id", canonical(room_id)?);
+    } else if !rules.authorization.room_create_event_id_as_room_id || draft.kind != TimelineEventType::RoomCreate {
+        return Err(Error::internal(format!("a draft of type {} lacks the id of its room", draft.kind)));
+    }
+    if let Some(state_key) = draft.state_key {
+        put("state_key", CanonicalJsonValue::String(state_key));
+    }
+    put("sender", canonical(draft.sender)?);
+    put("type", canonical(draft.kind)?);
+    put("content", CanonicalJsonValue::Object(content));
+    put("prev_events", canonical(draft.prev_events)?);
+    put("auth_events", canonical(draft.auth_events)?);
+    put("depth", canonical(draft.depth)?);
+    put("origin_server_ts", canonical(draft.origin_server_ts)?);
+    Ok(pdu)
+}
+
+fn canonical(value: impl Serialize) -> Result<CanonicalJsonValue> {
+    to_canonical_value(value).map_err(|e| Kind::BadJson.with(e.to_string()))
+}
+
+/// Checks the size of what a client can choose; sizes are in bytes, not characters.
+fn check_keys(draft: &Draft) -> Result<()> {
+    let room_id = draft.room_id.as_ref().map_or("", |id| id.as_str());
+    let kind = draft.kind.to_string();
+    let keys = [
+        ("type", kind.as_str()),
+        ("state_key", draft.state_key.as_deref().unwrap_or_default()),
+        ("sender", draft.sender.as_str()),
+        ("room_id", room_id),
+        ("redacts", draft.redacts.as_ref().map_or("", |id| id.as_str())),
+    ];
+    match keys.into_iter().find(|(_, value)| value.len() > MAX_KEY_BYTES) {
+        Some((name, _)) => Err(Kind::TooLarge.with(format!("{name} is longer than {MAX_KEY_BYTES} bytes"))),
+        None => Ok(()),
+    }
+}
+
+fn refusal(error: JsonError) -> Error {
+    match error {
+        JsonError::PduTooLarge => too_large(),
+        other => Kind::BadJson.with(other.to_string()),
+    }
+}
+
+fn too_large() -> Error {
+    Kind::TooLarge.with(format!("the event is larger than {MAX_EVENT_BYTES} bytes"))
+}
+
+#[cfg(test)]
+mod tests;
