@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use super::rate_limit::RateLimits;
-use crate::{clock::Clock, config::Config};
+use crate::{clock::Clock, config::Config, rooms::Rooms};
 
 /// The services the handlers name in their signatures, shared by all requests.
 ///
@@ -21,6 +21,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
+    /// Rooms and what happens in them.
+    pub rooms: Rooms,
 }
 
 impl App {
@@ -47,6 +49,12 @@ impl FromRef<App> for Clock {
     }
 }
 
+impl FromRef<App> for Rooms {
+    fn from_ref(app: &App) -> Self {
+        app.0.rooms.clone()
+    }
+}
+
 impl FromRef<App> for RateLimits {
     fn from_ref(app: &App) -> Self {
         app.0.rate_limits.clone()
@@ -60,6 +68,14 @@ impl App {
         let text = format!("server_name = \"example.org\"\ndata_dir = \"data\"\n{extra}");
         let config = Config::read(&text, "".as_ref(), []).unwrap();
         let rate_limits = RateLimits::new(&config.limits);
-        Self::new(Parts { config: Arc::new(config), clock: Clock::system(), rate_limits })
+        let settings = crate::rooms::Settings {
+            server_name: config.server_name.clone(),
+            default_version: config.rooms.default_version.clone(),
+            default_history_visibility: config.rooms.default_history_visibility,
+        };
+        let (store, clock) = (crate::storage::Store::in_memory(), Clock::system());
+        let key = crate::matrix::signing::SigningKey::generate();
+        let rooms = Rooms::new(store, clock.clone(), crate::streams::Notifier::default(), key, settings);
+        Self::new(Parts { config: Arc::new(config), clock, rate_limits, rooms })
     }
 }

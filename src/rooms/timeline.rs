@@ -87,12 +87,7 @@ impl Rooms {
     }
 
     /// One event of a room, whoever asks.
-    pub async fn event(
-        &self,
-        snapshot: &Snapshot,
-        room: &Room,
-        event_id: &EventId,
-    ) -> Result<Option<TimelineEvent>> {
+    pub async fn event(&self, snapshot: &Snapshot, room: &Room, event_id: &EventId) -> Result<Option<TimelineEvent>> {
         let Some(place) = EVENT_PLACES.get(snapshot, (event_id,)).await? else { return Ok(None) };
         if place.room_id != room.id {
             return Ok(None);
@@ -102,12 +97,7 @@ impl Rooms {
     }
 
     /// Several events of a room, in the order of their ids, whoever asks; unknown ones are left out.
-    pub async fn events(
-        &self,
-        snapshot: &Snapshot,
-        room: &Room,
-        ids: &[OwnedEventId],
-    ) -> Result<Vec<TimelineEvent>> {
+    pub async fn events(&self, snapshot: &Snapshot, room: &Room, ids: &[OwnedEventId]) -> Result<Vec<TimelineEvent>> {
         let places = EVENT_PLACES.get_many(snapshot, ids.iter().map(|id| (id,))).await?;
         let own = |place: Option<EventPlace>| place.filter(|place| place.room_id == room.id);
         let orders: Vec<_> = places.into_iter().filter_map(own).map(|place| place.order).collect();

@@ -2,6 +2,7 @@
 
 mod listeners;
 mod log;
+mod services;
 
 use std::{fs, io, sync::Arc};
 
@@ -17,9 +18,10 @@ use crate::{
     clock::Clock,
     config::Config,
     error::{Error, Result},
-    http::{self, App, Parts, rate_limit::RateLimits},
+    http::{self, App},
     matrix::signing::SigningKey,
     shutdown::Shutdown,
+    storage::Store,
 };
 
 /// Serves until the process is told to stop with SIGTERM or SIGINT.
@@ -50,12 +52,8 @@ pub fn check(config: &Config) -> Result<()> {
 async fn serve(config: Arc<Config>) -> Result<()> {
     let mut stop = StopSignals::new()?;
     let shutdown = Shutdown::default();
-    signing_key(&config)?;
-    let app = App::new(Parts {
-        config: config.clone(),
-        clock: Clock::system(),
-        rate_limits: RateLimits::new(&config.limits),
-    });
+    let store = Store::in_memory();
+    let app = App::new(services::build(config.clone(), store.clone(), signing_key(&config)?, Clock::system()));
 
     let mut listening = JoinSet::new();
     for listener in &config.listeners {
@@ -77,6 +75,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
+    store.close().await;
     info!("stopped");
     outcome
 }
