@@ -64,6 +64,10 @@ pub enum Kind {
     WeakPassword,
     /// The account was deactivated.
     UserDeactivated,
+    /// An administrator locked the account; the client keeps its session and waits.
+    UserLocked,
+    /// Clients cannot write this, because the server itself does.
+    WrittenByServer,
     /// Guests may not do this, or there are no guests here.
     GuestAccessForbidden,
     /// The room alias is taken.

@@ -31,3 +31,4 @@ pub mod server;
 pub mod shutdown;
 pub mod storage;
 pub mod streams;
+pub mod users;

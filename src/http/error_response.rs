@@ -34,6 +34,8 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::Exclusive => (StatusCode::BAD_REQUEST, "M_EXCLUSIVE"),
         Kind::WeakPassword => (StatusCode::BAD_REQUEST, "M_WEAK_PASSWORD"),
         Kind::UserDeactivated => (StatusCode::FORBIDDEN, "M_USER_DEACTIVATED"),
+        Kind::UserLocked => (StatusCode::UNAUTHORIZED, "M_USER_LOCKED"),
+        Kind::WrittenByServer => (StatusCode::METHOD_NOT_ALLOWED, "M_BAD_JSON"),
         Kind::GuestAccessForbidden => (StatusCode::FORBIDDEN, "M_GUEST_ACCESS_FORBIDDEN"),
         Kind::RoomInUse => (StatusCode::BAD_REQUEST, "M_ROOM_IN_USE"),
         Kind::BadAlias => (StatusCode::BAD_REQUEST, "M_BAD_ALIAS"),
@@ -73,7 +75,7 @@ impl IntoResponse for Error {
             ErrorBody { errcode, error: &self.message, soft_logout: None, retry_after_ms: None, room_version: None };
         match &self.kind {
             Kind::InteractiveAuth(steps) => return (status, Json(steps)).into_response(),
-            Kind::UnknownToken { soft_logout: true } => body.soft_logout = Some(true),
+            Kind::UnknownToken { soft_logout: true } | Kind::UserLocked => body.soft_logout = Some(true),
             Kind::LimitExceeded { retry_after } => {
                 body.retry_after_ms = Some(retry_after.as_millis() as u64);
                 // The header counts whole seconds: rounding down would invite a request that is refused again.
@@ -130,6 +132,8 @@ mod tests {
             (Kind::Exclusive, 400, "M_EXCLUSIVE"),
             (Kind::WeakPassword, 400, "M_WEAK_PASSWORD"),
             (Kind::UserDeactivated, 403, "M_USER_DEACTIVATED"),
+            (Kind::UserLocked, 401, "M_USER_LOCKED"),
+            (Kind::WrittenByServer, 405, "M_BAD_JSON"),
             (Kind::GuestAccessForbidden, 403, "M_GUEST_ACCESS_FORBIDDEN"),
             (Kind::RoomInUse, 400, "M_ROOM_IN_USE"),
             (Kind::BadAlias, 400, "M_BAD_ALIAS"),

@@ -5,11 +5,12 @@
 mod meta;
 pub mod rooms;
 pub mod streams;
+pub mod users;
 
 use super::TableInfo;
 
 /// Every table, one list per file of this folder.
-pub const ALL: &[&[TableInfo]] = &[meta::TABLES, rooms::TABLES, streams::TABLES];
+pub const ALL: &[&[TableInfo]] = &[meta::TABLES, rooms::TABLES, streams::TABLES, users::TABLES];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,183 @@
+//! The tables of what belongs to one person: the account, its devices and their tokens, its profile and its settings.
+
+use std::{fmt, net::IpAddr};
+
+use ruma::{
+    OwnedDeviceId, OwnedRoomId, OwnedUserId, api::client::filter::FilterDefinition, profile::UserProfile, push::Ruleset,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::storage::{Family, Json, Table, TableInfo};
+
+/// Every account there ever was on this server; a row is never removed, so that no id is given twice.
+pub const ACCOUNTS: Table<(OwnedUserId,), Account> = Table::new(20, "accounts", Family::Rows);
+
+/// The tokens that let their holders register, in the clear because administrators list them; they open no account.
+pub const REGISTRATION_TOKENS: Table<(String,), RegistrationToken> =
+    Table::new(21, "registration_tokens", Family::Rows);
+
+/// The devices of each user, which are also their sessions.
+pub const DEVICES: Table<(OwnedUserId, OwnedDeviceId), Device> = Table::new(22, "devices", Family::Rows);
+
+/// When each device was last seen; apart from `devices` because it is written in bulk and late.
+pub const DEVICES_SEEN: Table<(OwnedUserId, OwnedDeviceId), DeviceSeen> = Table::new(23, "devices_seen", Family::Rows);
+
+/// Whose access token has this SHA-256 hash.
+pub const ACCESS_TOKENS: Table<([u8; 32],), SessionToken> = Table::new(24, "access_tokens", Family::Rows);
+
+/// Whose refresh token has this SHA-256 hash.
+pub const REFRESH_TOKENS: Table<([u8; 32],), SessionToken> = Table::new(25, "refresh_tokens", Family::Rows);
+
+/// The tokens for one `m.login.token` login by the time they expire at and their hash, so that old ones go in one range.
+pub const LOGIN_TOKENS: Table<(u64, [u8; 32]), OwnedUserId> = Table::new(26, "login_tokens", Family::Rows);
+
+/// The tokens that prove who somebody is to other services, by the time they expire at and their hash.
+pub const OPENID_TOKENS: Table<(u64, [u8; 32]), OwnedUserId> = Table::new(27, "openid_tokens", Family::Rows);
+
+/// The profile of each user, whole, because it is small and its size is limited as a whole.
+pub const PROFILES: Table<(OwnedUserId,), UserProfile, Json> = Table::new(28, "profiles", Family::Rows);
+
+/// The account data of each user by room (`None` is global) and type, tags among it; push rules have their own table.
+pub const ACCOUNT_DATA: Table<(OwnedUserId, Option<OwnedRoomId>, String), Box<RawValue>, Json> =
+    Table::new(29, "account_data", Family::Rows);
+
+/// The push rules of the users who changed theirs; everybody else has the default ones.
+pub const PUSH_RULES: Table<(OwnedUserId,), Ruleset, Json> = Table::new(30, "push_rules", Family::Rows);
+
+/// The filters that each user's clients uploaded, by an id made from their content.
+pub const FILTERS: Table<(OwnedUserId, String), FilterDefinition, Json> = Table::new(31, "filters", Family::Rows);
+
+/// The tables of this file.
+pub(super) const TABLES: &[TableInfo] = &[
+    ACCOUNTS.info(),
+    REGISTRATION_TOKENS.info(),
+    DEVICES.info(),
+    DEVICES_SEEN.info(),
+    ACCESS_TOKENS.info(),
+    REFRESH_TOKENS.info(),
+    LOGIN_TOKENS.info(),
+    OPENID_TOKENS.info(),
+    PROFILES.info(),
+    ACCOUNT_DATA.info(),
+    PUSH_RULES.info(),
+    FILTERS.info(),
+];
+
+/// An account of this server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// What the password is checked against; without it nobody logs in by password.
+    pub password_hash: Option<PasswordHash>,
+    /// What the user may do on the server as a whole.
+    pub role: Role,
+    /// Whether the account can be used.
+    pub standing: Standing,
+    /// When the account was made, in milliseconds since the Unix epoch.
+    pub created_at: u64,
+}
+
+/// A password's hash as a PHC string, which names its algorithm, cost and salt.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// Takes `phc` to be a PHC string.
+    pub fn new(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// What a user may do on the server as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    /// What everybody may do.
+    #[default]
+    User,
+    /// Administration too.
+    Administrator,
+}
+
+/// Whether an account can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Standing {
+    /// It can.
+    Active,
+    /// Not until an administrator unlocks it; its sessions wait.
+    Locked,
+    /// Never again.
+    Deactivated {
+        /// Whether the user asked for what they wrote to be hidden from those who come later.
+        erased: bool,
+    },
+}
+
+/// What a registration token allows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistrationToken {
+    /// How many accounts it can make in all; `None` is any number.
+    pub uses_allowed: Option<u32>,
+    /// How many accounts it made.
+    pub uses: u32,
+    /// When it stops working, in milliseconds since the Unix epoch; `None` is never.
+    pub expires_at: Option<u64>,
+    /// What the accounts it makes may do.
+    pub role: Role,
+}
+
+/// A device: a session of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// The name that the user or the client gave it.
+    pub display_name: Option<String>,
+    /// The tokens that the client uses.
+    pub tokens: DeviceTokens,
+    /// The tokens that a refresh gave out and that the client has not used yet; the first use makes them `tokens`.
+    pub refreshed: Option<DeviceTokens>,
+}
+
+/// The tokens of a device, as hashes, to find them when the device goes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceTokens {
+    /// The hash of the access token.
+    pub access: [u8; 32],
+    /// The hash of the refresh token, for a client that refreshes.
+    pub refresh: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for DeviceTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceTokens(…)")
+    }
+}
+
+/// When and from where a device was last seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceSeen {
+    /// When, in milliseconds since the Unix epoch.
+    pub at: u64,
+    /// The client's address.
+    pub address: IpAddr,
+}
+
+/// Whom a token of a session stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionToken {
+    /// The user.
+    pub user_id: OwnedUserId,
+    /// The user's device.
+    pub device_id: OwnedDeviceId,
+    /// When the token stops working, in milliseconds since the Unix epoch; `None` is never.
+    pub expires_at: Option<u64>,
+}

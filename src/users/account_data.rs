@@ -1,0 +1,147 @@
+//! Account data: what a user's clients keep on the server for each other, globally or for one room.
+
+use std::collections::BTreeSet;
+
+use ruma::{
+    OwnedUserId, RoomId, UserId,
+    events::{GlobalAccountDataEventType, RoomAccountDataEventType, ignored_user_list::IgnoredUserListEventContent},
+};
+use serde_json::value::RawValue;
+
+use super::{conflicts::until_settled, push_rules::PushRules};
+use crate::{
+    error::{Error, Kind, Result},
+    storage::{Batch, Direction, KeyRange, Snapshot, Store, schema::users::ACCOUNT_DATA},
+    streams::{Change, Log, Notifier},
+};
+
+/// The longest type of account data, in bytes, as for the type of an event.
+const MAXIMUM_TYPE: usize = 255;
+
+/// A cheap-clone service over the account data of all users, push rules included as far as reading goes.
+#[derive(Clone)]
+pub struct AccountData {
+    store: Store,
+    notifier: Notifier,
+    push_rules: PushRules,
+}
+
+impl AccountData {
+    /// The account data in `store`.
+    pub fn new(store: Store, notifier: Notifier, push_rules: PushRules) -> Self {
+        Self { store, notifier, push_rules }
+    }
+
+    /// The content of one type of account data of `user` as of `snapshot`, for `room` or globally.
+    pub async fn get(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        room: Option<&RoomId>,
+        kind: &str,
+    ) -> Result<Option<Box<RawValue>>> {
+        if room.is_none() && is_push_rules(kind) {
+            return self.push_rules.as_account_data(snapshot, user).await.map(Some);
+        }
+        ACCOUNT_DATA.get(snapshot, (user, room.map(RoomId::to_owned), kind)).await
+    }
+
+    /// As [`AccountData::get`], as of now.
+    pub async fn current(&self, user: &UserId, room: Option<&RoomId>, kind: &str) -> Result<Option<Box<RawValue>>> {
+        self.get(&self.store.snapshot(), user, room, kind).await
+    }
+
+    /// All account data of `user` as of `snapshot`, for `room` or globally, by type.
+    pub async fn all(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        room: Option<&RoomId>,
+    ) -> Result<Vec<(String, Box<RawValue>)>> {
+        let range = KeyRange::prefix((user, room.map(RoomId::to_owned)));
+        let rows = ACCOUNT_DATA.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
+        let mut all: Vec<_> = rows.into_iter().map(|((_, _, kind), content)| (kind, content)).collect();
+        if room.is_none() {
+            let push_rules = self.push_rules.as_account_data(snapshot, user).await?;
+            all.push((GlobalAccountDataEventType::PushRules.to_string(), push_rules));
+        }
+        Ok(all)
+    }
+
+    /// The users whom `user` ignores as of `snapshot` ("Ignoring Users"); nobody if the list is malformed.
+    pub async fn ignored_users(&self, snapshot: &Snapshot, user: &UserId) -> Result<BTreeSet<OwnedUserId>> {
+        let kind = GlobalAccountDataEventType::IgnoredUserList.to_string();
+        let content = self.get(snapshot, user, None, &kind).await?;
+        let list = content.and_then(|json| serde_json::from_str::<IgnoredUserListEventContent>(json.get()).ok());
+        Ok(list.map(|list| list.ignored_users.into_keys().collect()).unwrap_or_default())
+    }
+
+    /// Sets account data on behalf of a client of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `WrittenByServer` for types that the server itself writes; `BadJson` if `content` is not an object; `InvalidParam` if
+    /// the type is longer than 255 bytes.
+    pub async fn set(&self, user: &UserId, room: Option<&RoomId>, kind: &str, content: Box<RawValue>) -> Result<()> {
+        if is_push_rules(kind) || *kind == *RoomAccountDataEventType::FullyRead.to_string() {
+            return Err(Kind::WrittenByServer.with("The server itself writes this type of account data."));
+        }
+        if kind.len() > MAXIMUM_TYPE {
+            return Err(Error::invalid("A type of account data has at most 255 bytes."));
+        }
+        if !content.get().starts_with('{') {
+            return Err(Kind::BadJson.with("Account data must be a JSON object."));
+        }
+        let mut batch = Batch::new();
+        self.put(&mut batch, 0, user, room, kind, content);
+        self.store.commit(batch).await.map(drop)
+    }
+
+    /// Replaces account data of `user` by what `edit` makes of it, with nobody else writing in between; `None` leaves it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `edit`.
+    pub(super) async fn edit(
+        &self,
+        user: &UserId,
+        room: Option<&RoomId>,
+        kind: &str,
+        edit: impl Fn(Option<&RawValue>) -> Result<Option<Box<RawValue>>>,
+    ) -> Result<()> {
+        until_settled(|| async {
+            let key = (user, room.map(RoomId::to_owned), kind);
+            let before = ACCOUNT_DATA.get(&self.store.snapshot(), &key).await?;
+            let Some(after) = edit(before.as_deref())? else { return Ok(()) };
+            let mut batch = Batch::new();
+            ACCOUNT_DATA.expect(&mut batch, &key, before.as_ref());
+            self.put(&mut batch, 0, user, room, kind, after);
+            self.store.commit(batch).await.map(drop)
+        })
+        .await
+    }
+
+    /// Adds account data to `batch`, and that it changed at the batch's `slot`; for services that write their own types.
+    pub fn put(
+        &self,
+        batch: &mut Batch,
+        slot: u16,
+        user: &UserId,
+        room: Option<&RoomId>,
+        kind: &str,
+        content: Box<RawValue>,
+    ) {
+        let (owner, room) = (user.to_owned(), room.map(RoomId::to_owned));
+        ACCOUNT_DATA.put(batch, (user, &room, kind), &content);
+        Log::append(batch, slot, &Change::AccountData { user: owner.clone(), room, kind: kind.to_owned() });
+        let notifier = self.notifier.clone();
+        batch.on_visible(move |_| notifier.wake(&owner));
+    }
+}
+
+fn is_push_rules(kind: &str) -> bool {
+    *kind == *GlobalAccountDataEventType::PushRules.to_string()
+}
+
+#[cfg(test)]
+mod tests;

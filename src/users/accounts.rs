@@ -1,0 +1,161 @@
+//! Accounts: who has one, what they may do on the server, and whether a password is theirs.
+
+use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
+
+use super::{conflicts::until_settled, passwords::Passwords, usernames};
+use crate::{
+    clock::Clock,
+    error::{Error, Kind, Result},
+    storage::{
+        Batch, Direction, KeyRange, Snapshot, Store,
+        schema::users::{ACCOUNTS, Account, PasswordHash, Role, Standing},
+    },
+};
+
+/// A cheap-clone service over every account of the server.
+#[derive(Clone)]
+pub struct Accounts {
+    store: Store,
+    passwords: Passwords,
+    clock: Clock,
+    server_name: OwnedServerName,
+}
+
+impl Accounts {
+    /// The accounts in `store`, whose ids end with `server_name`.
+    pub fn new(store: Store, passwords: Passwords, clock: Clock, server_name: OwnedServerName) -> Self {
+        Self { store, passwords, clock, server_name }
+    }
+
+    /// The name that the ids of all accounts end with.
+    pub fn server_name(&self) -> &ServerName {
+        &self.server_name
+    }
+
+    /// The rules and the cost of passwords.
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// Where the accounts and what goes with them are kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The account of `user`, in whatever standing.
+    pub async fn get(&self, user: &UserId) -> Result<Option<Account>> {
+        ACCOUNTS.get(&self.store.snapshot(), (user,)).await
+    }
+
+    /// The account of `user`, who must be able to use it.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, `UserDeactivated` or `UserLocked` if it cannot be used.
+    pub async fn usable(&self, user: &UserId) -> Result<Account> {
+        let account = self.get(user).await?.ok_or_else(|| Error::not_found("There is no such user on this server."))?;
+        require_usable(&account)?;
+        Ok(account)
+    }
+
+    /// Every account with its id, in the order of ids.
+    pub async fn list(&self) -> Result<Vec<(OwnedUserId, Account)>> {
+        let rows = ACCOUNTS.scan(&self.store.snapshot(), KeyRange::all(), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((user,), account)| (user, account)).collect())
+    }
+
+    /// The user whom a person means by `name`, a localpart or a whole id; there need not be such an account.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if no account here can have this name, as for a wrong password.
+    pub fn user_called(&self, name: &str) -> Result<OwnedUserId> {
+        usernames::local_user_id(name, &self.server_name).ok_or_else(wrong_credentials)
+    }
+
+    /// Checks that `password` is the one of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if there is no such user or the password is wrong, without telling which; `UserDeactivated` or
+    /// `UserLocked` if the account cannot be used.
+    pub async fn check_password(&self, user: &UserId, password: &str) -> Result<()> {
+        let account = self.get(user).await?;
+        let hash = account.as_ref().and_then(|account| account.password_hash.as_ref());
+        let matches = self.passwords.matches(password, hash).await?;
+        match account {
+            // A deactivated account has no password any more that could be right.
+            Some(account) if matches || matches!(account.standing, Standing::Deactivated { .. }) => {
+                require_usable(&account)
+            }
+            _ => Err(wrong_credentials()),
+        }
+    }
+
+    /// Sets what `user` may do on the server.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` or `UserDeactivated` if there is no such user to give it to.
+    pub async fn set_role(&self, user: &UserId, role: Role) -> Result<()> {
+        until_settled(|| async {
+            let snapshot = self.store.snapshot();
+            let mut batch = Batch::new();
+            let account = self.for_update(&snapshot, user).await?;
+            self.replace(&mut batch, user, &account, &Account { role, ..account.clone() });
+            self.store.commit(batch).await.map(drop)
+        })
+        .await
+    }
+
+    /// Adds to `batch` a new account for `user`, made now; the commit fails with `Conflict` if the id is taken.
+    pub(super) fn insert(&self, batch: &mut Batch, user: &UserId, password_hash: Option<PasswordHash>, role: Role) {
+        let account = Account { password_hash, role, standing: Standing::Active, created_at: self.clock.millis() };
+        ACCOUNTS.expect(batch, (user,), None);
+        ACCOUNTS.put(batch, (user,), &account);
+    }
+
+    /// The account of `user` as it is in `snapshot`, to be changed.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is none, `UserDeactivated` if nothing can be changed about it any more.
+    pub(super) async fn for_update(&self, snapshot: &Snapshot, user: &UserId) -> Result<Account> {
+        let account = ACCOUNTS.get(snapshot, (user,)).await?;
+        let account = account.ok_or_else(|| Error::not_found("There is no such user on this server."))?;
+        match account.standing {
+            Standing::Deactivated { .. } => Err(unusable(account.standing)),
+            Standing::Active | Standing::Locked => Ok(account),
+        }
+    }
+
+    /// Adds to `batch` the condition that the account of `user` still is `account`.
+    pub(super) fn require_unchanged(&self, batch: &mut Batch, user: &UserId, account: &Account) {
+        ACCOUNTS.expect(batch, (user,), Some(account));
+    }
+
+    /// Adds to `batch` that the account of `user` becomes `after`, on condition that it still is `before`.
+    pub(super) fn replace(&self, batch: &mut Batch, user: &UserId, before: &Account, after: &Account) {
+        ACCOUNTS.expect(batch, (user,), Some(before));
+        ACCOUNTS.put(batch, (user,), after);
+    }
+}
+
+fn wrong_credentials() -> Error {
+    Error::forbidden("The username or the password is wrong.")
+}
+
+/// Checks that the owner of `account` can use it.
+pub(super) fn require_usable(account: &Account) -> Result<()> {
+    match account.standing {
+        Standing::Active => Ok(()),
+        standing => Err(unusable(standing)),
+    }
+}
+
+fn unusable(standing: Standing) -> Error {
+    match standing {
+        Standing::Locked => Kind::UserLocked.with("This account has been locked."),
+        _ => Kind::UserDeactivated.with("This account has been deactivated."),
+    }
+}

@@ -1,0 +1,57 @@
+//! The end of an account. Its id stays taken for ever, so that nobody can step into its place.
+
+use ruma::UserId;
+
+use super::{accounts::Accounts, conflicts::until_settled, sessions::Sessions};
+use crate::{
+    error::Result,
+    storage::{
+        Batch, KeyRange,
+        schema::users::{ACCOUNT_DATA, Account, FILTERS, PROFILES, PUSH_RULES, Standing},
+    },
+    streams::{Change, Log},
+};
+
+/// What becomes of what the user leaves behind on the server, apart from events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Belongings {
+    /// It stays.
+    Keep,
+    /// It goes: profile, account data, push rules and filters; events are hidden from those who come later.
+    Erase,
+}
+
+/// Ends the account of `user` and every session of it. Leaving the user's rooms is up to the caller.
+///
+/// # Errors
+///
+/// `NotFound` if there is no such account, `UserDeactivated` if it has ended before.
+pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId, belongings: Belongings) -> Result<()> {
+    let erased = belongings == Belongings::Erase;
+    until_settled(|| async {
+        let snapshot = accounts.store().snapshot();
+        let account = accounts.for_update(&snapshot, user).await?;
+        let mut batch = Batch::new();
+        let standing = Standing::Deactivated { erased };
+        accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
+        sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
+        if erased {
+            erase(&mut batch, user);
+        }
+        accounts.store().commit(batch).await.map(drop)
+    })
+    .await
+}
+
+/// Adds to `batch` that everything the user kept here goes; uses its slot 1.
+fn erase(batch: &mut Batch, user: &UserId) {
+    batch.slots(2);
+    PROFILES.delete(batch, (user,));
+    ACCOUNT_DATA.delete_range(batch, KeyRange::prefix((user,)));
+    PUSH_RULES.delete(batch, (user,));
+    FILTERS.delete_range(batch, KeyRange::prefix((user,)));
+    Log::append(batch, 1, &Change::Profile { user: user.to_owned() });
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Profiles: what users show of themselves to others, custom fields included.
+
+use ruma::{
+    UserId,
+    profile::{ProfileFieldName, ProfileFieldValue, UserProfile},
+};
+
+use super::{accounts::Accounts, conflicts::until_settled};
+use crate::{
+    error::{Error, Kind, Result},
+    storage::{Batch, Snapshot, Store, schema::users::PROFILES},
+    streams::{Change, Log, Notifier},
+};
+
+/// A profile as JSON is smaller than this, in bytes ("Profiles").
+const MAXIMUM_PROFILE: usize = 64 << 10;
+/// The longest name of a field, in bytes.
+const MAXIMUM_FIELD_NAME: usize = 255;
+/// The longest display name, in characters: it goes into every membership event of its user.
+const MAXIMUM_DISPLAY_NAME: usize = 256;
+/// The longest avatar URL, in bytes, for the same reason.
+const MAXIMUM_AVATAR_URL: usize = 1000;
+
+/// A cheap-clone service over the profiles of this server's users.
+#[derive(Clone)]
+pub struct Profiles {
+    store: Store,
+    accounts: Accounts,
+    notifier: Notifier,
+}
+
+/// Whether a request to change a profile changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileChange {
+    /// It did, and membership events that repeat this field are outdated now.
+    Changed,
+    /// It was like that before.
+    Unchanged,
+}
+
+impl Profiles {
+    /// The profiles in `store` of the users in `accounts`.
+    pub fn new(store: Store, accounts: Accounts, notifier: Notifier) -> Self {
+        Self { store, accounts, notifier }
+    }
+
+    /// The profile of a user of this server.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no such user.
+    pub async fn get(&self, user: &UserId) -> Result<UserProfile> {
+        match PROFILES.get(&self.store.snapshot(), (user,)).await? {
+            Some(profile) => Ok(profile),
+            None => match self.accounts.get(user).await? {
+                Some(_) => Ok(UserProfile::new()),
+                None => Err(Error::not_found("There is no such user on this server.")),
+            },
+        }
+    }
+
+    /// What is known of the profile of `user` in `snapshot`: nothing if there is no such user.
+    pub async fn of(&self, snapshot: &Snapshot, user: &UserId) -> Result<UserProfile> {
+        Ok(PROFILES.get(snapshot, (user,)).await?.unwrap_or_default())
+    }
+
+    /// Sets one field of the profile of `user`. A display name or an avatar URL without a character is none at all.
+    ///
+    /// # Errors
+    ///
+    /// `KeyTooLarge` or `InvalidParam` if the field's name is not one; `InvalidParam` if the display name or the avatar
+    /// URL is too long; `ProfileTooLarge` if the profile would reach 64 KiB.
+    pub async fn set(&self, user: &UserId, value: &ProfileFieldValue) -> Result<ProfileChange> {
+        let name = value.field_name();
+        check_name(&name)?;
+        check_value(value)?;
+        let unset = match value {
+            ProfileFieldValue::DisplayName(name) => name.is_empty(),
+            ProfileFieldValue::AvatarUrl(url) => url.as_str().is_empty(),
+            _ => false,
+        };
+        if unset {
+            return self.remove(user, &name).await;
+        }
+        let json = value.value().into_owned();
+        self.change(user, |profile| profile.set(name.as_str().to_owned(), json.clone())).await
+    }
+
+    /// Removes one field of the profile of `user`, if it is there.
+    ///
+    /// # Errors
+    ///
+    /// `KeyTooLarge` or `InvalidParam` if the field's name is not one.
+    pub async fn remove(&self, user: &UserId, name: &ProfileFieldName) -> Result<ProfileChange> {
+        check_name(name)?;
+        self.change(user, |profile| drop(profile.remove(name.as_str()))).await
+    }
+
+    async fn change(&self, user: &UserId, edit: impl Fn(&mut UserProfile)) -> Result<ProfileChange> {
+        until_settled(|| async {
+            let before = PROFILES.get(&self.store.snapshot(), (user,)).await?;
+            let old = before.clone().unwrap_or_default();
+            let mut new = old.clone();
+            edit(&mut new);
+            if new.iter().eq(old.iter()) {
+                return Ok(ProfileChange::Unchanged);
+            }
+            if serde_json::to_vec(&new).map_err(Error::internal)?.len() >= MAXIMUM_PROFILE {
+                return Err(Kind::ProfileTooLarge.with("A profile is smaller than 64 KiB."));
+            }
+            let mut batch = Batch::new();
+            PROFILES.expect(&mut batch, (user,), before.as_ref());
+            PROFILES.put(&mut batch, (user,), &new);
+            Log::append(&mut batch, 0, &Change::Profile { user: user.to_owned() });
+            let (notifier, user) = (self.notifier.clone(), user.to_owned());
+            batch.on_visible(move |_| notifier.wake(&user));
+            self.store.commit(batch).await?;
+            Ok(ProfileChange::Changed)
+        })
+        .await
+    }
+}
+
+/// Checks a field's name against the common namespaced identifier grammar of the specification's appendices.
+fn check_name(name: &ProfileFieldName) -> Result<()> {
+    let name = name.as_str();
+    if name.len() > MAXIMUM_FIELD_NAME {
+        return Err(Kind::KeyTooLarge.with("The name of a profile field has at most 255 bytes."));
+    }
+    let is_allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    if !name.starts_with(|first: char| first.is_ascii_lowercase()) || !name.bytes().all(is_allowed) {
+        return Err(Error::invalid(
+            "The name of a profile field starts with a letter from a to z, and has only these, digits, - _ and dots.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_value(value: &ProfileFieldValue) -> Result<()> {
+    match value {
+        ProfileFieldValue::DisplayName(name) if name.chars().count() > MAXIMUM_DISPLAY_NAME => {
+            Err(Error::invalid("A display name has at most 256 characters."))
+        }
+        ProfileFieldValue::AvatarUrl(url) if url.as_str().len() > MAXIMUM_AVATAR_URL => {
+            Err(Error::invalid("An avatar URL has at most 1000 bytes."))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

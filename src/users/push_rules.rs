@@ -1,0 +1,174 @@
+//! Push rules: what users want to be notified of. The rules are evaluated elsewhere; here they are kept.
+
+use ruma::{
+    UserId,
+    events::{GlobalAccountDataEventType, push_rules::PushRulesEventContent},
+    push::{Action, AnyPushRule, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset},
+};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::conflicts::until_settled;
+use crate::{
+    error::{Error, Kind, Result},
+    storage::{Batch, Snapshot, Store, schema::users::PUSH_RULES},
+    streams::{Change, Log, Notifier},
+};
+
+/// A cheap-clone service over the push rules of all users.
+#[derive(Clone)]
+pub struct PushRules {
+    store: Store,
+    notifier: Notifier,
+}
+
+/// Where a rule goes among the user's own rules of its kind; `before` counts if both are given.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Make it the next more important one than the rule with this id.
+    pub before: Option<String>,
+    /// Make it the next less important one than the rule with this id.
+    pub after: Option<String>,
+}
+
+impl PushRules {
+    /// The push rules in `store`.
+    pub fn new(store: Store, notifier: Notifier) -> Self {
+        Self { store, notifier }
+    }
+
+    /// The rules of `user` as of `snapshot`: those the user made, and the default ones as the user changed them.
+    pub async fn of(&self, snapshot: &Snapshot, user: &UserId) -> Result<Ruleset> {
+        Ok(with_defaults(PUSH_RULES.get(snapshot, (user,)).await?, user))
+    }
+
+    /// The rules of `user` now.
+    pub async fn current(&self, user: &UserId) -> Result<Ruleset> {
+        self.of(&self.store.snapshot(), user).await
+    }
+
+    /// The content of the `m.push_rules` account data of `user` as of `snapshot`.
+    pub async fn as_account_data(&self, snapshot: &Snapshot, user: &UserId) -> Result<Box<RawValue>> {
+        let content = PushRulesEventContent::new(self.of(snapshot, user).await?);
+        to_raw_value(&content).map_err(Error::internal)
+    }
+
+    /// One rule of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such rule.
+    pub async fn rule(&self, user: &UserId, kind: RuleKind, rule_id: &str) -> Result<AnyPushRule> {
+        let rules = self.current(user).await?;
+        rules.get(kind, rule_id).map(|rule| rule.to_owned()).ok_or_else(not_found)
+    }
+
+    /// Adds a rule, or changes the one with its id, which stays enabled or not and, without a `place`, where it is.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParam` if the id is reserved for default rules or has a slash; `Unknown` if the rule that `place` names is
+    /// not one of the user's own.
+    pub async fn put(&self, user: &UserId, rule: NewPushRule, place: Place) -> Result<()> {
+        self.change(user, |rules| {
+            let (kind, rule_id) = (rule.kind(), rule.rule_id().to_owned());
+            let enabled = rules.get(kind.clone(), &rule_id).map(|rule| rule.enabled());
+            let before = place.before.as_deref();
+            // The specification has `before` win, and the library compares the two.
+            let after = place.after.as_deref().filter(|_| before.is_none());
+            if let Some(neighbour) = before.or(after).filter(|_| enabled.is_some()) {
+                // A rule that moves goes away first, so that the others stand where they will when it comes back.
+                rules.remove(kind.clone(), &rule_id).map_err(removal_refused)?;
+                if neighbour == rule_id {
+                    return Err(insertion_refused(InsertPushRuleError::UnknownRuleId));
+                }
+            }
+            rules.insert(rule.clone(), after, before).map_err(insertion_refused)?;
+            match enabled {
+                Some(enabled) => rules.set_enabled(kind, &rule_id, enabled).map_err(|_| not_found()),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Removes a rule that the user made.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such rule, `InvalidParam` if it is a default one.
+    pub async fn remove(&self, user: &UserId, kind: RuleKind, rule_id: &str) -> Result<()> {
+        self.change(user, |rules| rules.remove(kind.clone(), rule_id).map_err(removal_refused)).await
+    }
+
+    /// Has a rule match events or not.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such rule.
+    pub async fn set_enabled(&self, user: &UserId, kind: RuleKind, rule_id: &str, enabled: bool) -> Result<()> {
+        let edit = |rules: &mut Ruleset| rules.set_enabled(kind.clone(), rule_id, enabled);
+        self.change(user, |rules| edit(rules).map_err(|_| not_found())).await
+    }
+
+    /// Sets what a rule does with an event that matches.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such rule.
+    pub async fn set_actions(&self, user: &UserId, kind: RuleKind, rule_id: &str, actions: Vec<Action>) -> Result<()> {
+        let edit = |rules: &mut Ruleset| rules.set_actions(kind.clone(), rule_id, actions.clone());
+        self.change(user, |rules| edit(rules).map_err(|_| not_found())).await
+    }
+
+    async fn change(&self, user: &UserId, edit: impl Fn(&mut Ruleset) -> Result<()>) -> Result<()> {
+        until_settled(|| async {
+            let before = PUSH_RULES.get(&self.store.snapshot(), (user,)).await?;
+            let mut rules = with_defaults(before.clone(), user);
+            edit(&mut rules)?;
+            let mut batch = Batch::new();
+            PUSH_RULES.expect(&mut batch, (user,), before.as_ref());
+            PUSH_RULES.put(&mut batch, (user,), &rules);
+            let kind = GlobalAccountDataEventType::PushRules.to_string();
+            Log::append(&mut batch, 0, &Change::AccountData { user: user.to_owned(), room: None, kind });
+            let (notifier, user) = (self.notifier.clone(), user.to_owned());
+            batch.on_visible(move |_| notifier.wake(&user));
+            self.store.commit(batch).await.map(drop)
+        })
+        .await
+    }
+}
+
+/// The default rules are those of this version of the server; what the user changed about them is kept.
+fn with_defaults(stored: Option<Ruleset>, user: &UserId) -> Ruleset {
+    let defaults = Ruleset::server_default(user);
+    match stored {
+        Some(mut rules) => {
+            rules.update_with_server_default(defaults);
+            rules
+        }
+        None => defaults,
+    }
+}
+
+fn not_found() -> Error {
+    Error::not_found("You have no such push rule.")
+}
+
+fn insertion_refused(cause: InsertPushRuleError) -> Error {
+    match cause {
+        InsertPushRuleError::UnknownRuleId | InsertPushRuleError::RelativeToServerDefaultRule => {
+            Kind::Unknown.with("The rule named by before or after is not one of your own rules of this kind.")
+        }
+        _ => Error::invalid("The id of a push rule starts with no dot and has no slashes in it."),
+    }
+}
+
+fn removal_refused(cause: RemovePushRuleError) -> Error {
+    match cause {
+        RemovePushRuleError::ServerDefault => Error::invalid("A default push rule can be disabled, but not removed."),
+        _ => not_found(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

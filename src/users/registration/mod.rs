@@ -1,0 +1,146 @@
+//! Registration: who may make an account, under which name, and the making of it.
+
+mod shared_secret;
+#[cfg(test)]
+mod tests;
+
+use ruma::{
+    OwnedUserId, UserId,
+    api::client::uiaa::{AuthFlow, AuthType},
+    profile::{ProfileFieldValue, UserProfile},
+};
+
+use self::shared_secret::Nonces;
+pub use self::shared_secret::SharedSecretRequest;
+use super::{
+    accounts::Accounts, conflicts::until_settled, registration_tokens::RegistrationTokens, secrets, usernames,
+};
+use crate::{
+    clock::Clock,
+    config::{self, RegistrationMode},
+    error::{Error, Kind, Result},
+    storage::{
+        Batch, Store,
+        schema::users::{PROFILES, PasswordHash, Role},
+    },
+};
+
+/// How long a localpart is that the server chooses.
+const CHOSEN_LENGTH: usize = 12;
+
+/// A cheap-clone service that makes accounts.
+#[derive(Clone)]
+pub struct Registration {
+    store: Store,
+    accounts: Accounts,
+    tokens: RegistrationTokens,
+    nonces: Nonces,
+    options: config::Registration,
+}
+
+/// An account to be made.
+#[derive(Clone)]
+pub struct NewAccount {
+    /// The localpart, which may be written with capital letters; `None` has the server choose.
+    pub username: Option<String>,
+    /// The password; without one nobody can log in by password.
+    pub password: Option<String>,
+    /// The name that others see; `None` is the localpart.
+    pub display_name: Option<String>,
+    /// What lets this account be made.
+    pub admission: Admission,
+}
+
+/// What lets an account be made.
+#[derive(Clone)]
+pub enum Admission {
+    /// Registration is open to everybody.
+    Open,
+    /// The holder of this registration token may, if it still is valid.
+    Token(String),
+    /// Somebody with power over the server wants it, and says what the account may do.
+    Granted(Role),
+}
+
+impl Registration {
+    /// Registration into `accounts`, open to those whom `options` name.
+    pub fn new(
+        store: Store,
+        accounts: Accounts,
+        tokens: RegistrationTokens,
+        clock: Clock,
+        options: config::Registration,
+    ) -> Self {
+        Self { store, accounts, tokens, nonces: Nonces::new(clock), options }
+    }
+
+    /// The ways in which a client can prove that it may register, of which it chooses one.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if clients cannot register at all.
+    pub fn flows(&self) -> Result<Vec<AuthFlow>> {
+        let token = AuthFlow::new(vec![AuthType::RegistrationToken]);
+        match self.options.mode {
+            RegistrationMode::Closed => Err(Error::forbidden("Registration is closed on this server.")),
+            RegistrationMode::Token => Ok(vec![token]),
+            // A token still counts, because it may make an administrator.
+            RegistrationMode::Open => Ok(vec![AuthFlow::new(vec![AuthType::Dummy]), token]),
+        }
+    }
+
+    /// The id that `username` would get, if it is free now.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidUsername` if no account may have this name, `UserInUse` if one has it or once had it.
+    pub async fn available(&self, username: &str) -> Result<OwnedUserId> {
+        let user = usernames::new_user_id(username, self.accounts.server_name())?;
+        match self.accounts.get(&user).await? {
+            Some(_) => Err(taken()),
+            None => Ok(user),
+        }
+    }
+
+    /// Makes an account and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registration::available`]; `WeakPassword` if the password is too weak; `Forbidden` if the registration token
+    /// is not, or no longer, valid.
+    pub async fn register(&self, new: NewAccount) -> Result<OwnedUserId> {
+        let user = match &new.username {
+            Some(username) => self.available(username).await?,
+            None => usernames::new_user_id(&secrets::random_text(CHOSEN_LENGTH), self.accounts.server_name())?,
+        };
+        let password_hash = match &new.password {
+            Some(password) => Some(self.accounts.passwords().hash(password).await?),
+            None => None,
+        };
+        until_settled(|| self.commit(&user, &new, password_hash.clone())).await?;
+        Ok(user)
+    }
+
+    async fn commit(&self, user: &UserId, new: &NewAccount, password_hash: Option<PasswordHash>) -> Result<()> {
+        let snapshot = self.store.snapshot();
+        if self.accounts.get(user).await?.is_some() {
+            return Err(taken());
+        }
+        let mut batch = Batch::new();
+        let role = match &new.admission {
+            Admission::Open => Role::User,
+            Admission::Token(token) => self.tokens.spend(&mut batch, &snapshot, token).await?,
+            Admission::Granted(role) => *role,
+        };
+        self.accounts.insert(&mut batch, user, password_hash, role);
+        // People should see a name where clients would otherwise show them an id.
+        let display_name = new.display_name.clone().unwrap_or_else(|| user.localpart().to_owned());
+        let profile = UserProfile::from_iter([ProfileFieldValue::DisplayName(display_name)]);
+        PROFILES.put(&mut batch, (user,), &profile);
+        self.store.commit(batch).await.map(drop)
+    }
+}
+
+fn taken() -> Error {
+    Kind::UserInUse.with("This username is taken.")
+}

@@ -1,0 +1,139 @@
+//! The devices of a user as the user manages them ("Device Management"), and the end of sessions.
+
+use ruma::{DeviceId, OwnedDeviceId, UserId};
+
+use super::Sessions;
+use crate::{
+    error::{Error, Result},
+    storage::{
+        Batch, Direction, KeyRange, Snapshot,
+        schema::users::{DEVICES, DEVICES_SEEN, Device, DeviceSeen},
+    },
+    streams::{Change, Log},
+    users::conflicts::until_settled,
+};
+
+/// The longest name of a device, in characters.
+const MAXIMUM_DISPLAY_NAME: usize = 100;
+
+/// What a user is told about one of their devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The device.
+    pub device_id: OwnedDeviceId,
+    /// Its name.
+    pub display_name: Option<String>,
+    /// When and from where it was last seen, to the minute.
+    pub last_seen: Option<DeviceSeen>,
+}
+
+impl Sessions {
+    /// The devices of `user` in the order of their ids.
+    pub async fn devices(&self, user: &UserId) -> Result<Vec<DeviceInfo>> {
+        let snapshot = self.store.snapshot();
+        let rows = self.device_rows(&snapshot, user).await?;
+        let seen = DEVICES_SEEN.get_many(&snapshot, rows.iter().map(|(device_id, _)| (user, device_id))).await?;
+        let infos = rows.into_iter().zip(seen).map(|((device_id, device), seen)| DeviceInfo {
+            last_seen: self.last_seen.of(user, &device_id).or(seen),
+            display_name: device.display_name,
+            device_id,
+        });
+        Ok(infos.collect())
+    }
+
+    /// One device of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such device.
+    pub async fn device(&self, user: &UserId, device_id: &DeviceId) -> Result<DeviceInfo> {
+        let snapshot = self.store.snapshot();
+        let device = DEVICES.get(&snapshot, (user, device_id)).await?.ok_or_else(no_such_device)?;
+        let seen = DEVICES_SEEN.get(&snapshot, (user, device_id)).await?;
+        let last_seen = self.last_seen.of(user, device_id).or(seen);
+        Ok(DeviceInfo { device_id: device_id.to_owned(), display_name: device.display_name, last_seen })
+    }
+
+    /// Gives a device of `user` another name.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such device, `InvalidParam` if the name is longer than 100 characters.
+    pub async fn rename_device(&self, user: &UserId, device_id: &DeviceId, display_name: &str) -> Result<()> {
+        if display_name.chars().count() > MAXIMUM_DISPLAY_NAME {
+            return Err(Error::invalid("The name of a device has at most 100 characters."));
+        }
+        until_settled(|| async {
+            let before = DEVICES.get(&self.store.snapshot(), (user, device_id)).await?.ok_or_else(no_such_device)?;
+            let after = Device { display_name: Some(display_name.to_owned()), ..before.clone() };
+            let mut batch = Batch::new();
+            DEVICES.expect(&mut batch, (user, device_id), Some(&before));
+            DEVICES.put(&mut batch, (user, device_id), &after);
+            self.announce_devices(&mut batch, user);
+            self.store.commit(batch).await.map(drop)
+        })
+        .await
+    }
+
+    /// Ends the sessions of `user` on `devices` and forgets these; those that the user does not have are skipped.
+    pub async fn end(&self, user: &UserId, devices: &[OwnedDeviceId]) -> Result<()> {
+        self.end_those(user, |device| devices.iter().any(|ending| ending == device)).await
+    }
+
+    /// Ends every session of `user` and forgets their devices.
+    pub async fn end_all(&self, user: &UserId) -> Result<()> {
+        self.end_those(user, |_| true).await
+    }
+
+    async fn end_those(&self, user: &UserId, ending: impl Fn(&DeviceId) -> bool) -> Result<()> {
+        until_settled(|| async {
+            let mut batch = Batch::new();
+            self.end_in(&mut batch, &self.store.snapshot(), user, &ending).await?;
+            self.store.commit(batch).await.map(drop)
+        })
+        .await
+    }
+
+    /// Adds to `batch`, whose slot 0 it uses, the end of the sessions of `user` on the devices for which `ending` says so.
+    ///
+    /// The commit fails with `Conflict` if one of those devices changes after `snapshot`.
+    pub(in crate::users) async fn end_in(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        user: &UserId,
+        ending: impl Fn(&DeviceId) -> bool,
+    ) -> Result<()> {
+        let mut rows = self.device_rows(snapshot, user).await?;
+        rows.retain(|(device_id, _)| ending(device_id));
+        for (device_id, device) in &rows {
+            DEVICES.expect(batch, (user, device_id), Some(device));
+            DEVICES.delete(batch, (user, device_id));
+            DEVICES_SEEN.delete(batch, (user, device_id));
+            self.revoke(batch, device);
+        }
+        if !rows.is_empty() {
+            self.announce_devices(batch, user);
+        }
+        let (last_seen, user) = (self.last_seen.clone(), user.to_owned());
+        batch.on_visible(move |_| rows.iter().for_each(|(device_id, _)| last_seen.forget(&user, device_id)));
+        Ok(())
+    }
+
+    /// Tells those who care about the devices of `user` that these change with `batch`, at its slot 0.
+    pub(super) fn announce_devices(&self, batch: &mut Batch, user: &UserId) {
+        Log::append(batch, 0, &Change::DeviceList { user: user.to_owned() });
+        let (notifier, user) = (self.notifier.clone(), user.to_owned());
+        batch.on_visible(move |_| notifier.wake(&user));
+    }
+
+    /// The devices of `user` as they are kept.
+    pub(super) async fn device_rows(&self, snapshot: &Snapshot, user: &UserId) -> Result<Vec<(OwnedDeviceId, Device)>> {
+        let rows = DEVICES.scan(snapshot, KeyRange::prefix((user,)), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((_, device_id), device)| (device_id, device)).collect())
+    }
+}
+
+fn no_such_device() -> Error {
+    Error::not_found("You have no such device.")
+}
