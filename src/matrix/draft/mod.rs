@@ -19,6 +19,13 @@ pub const MAX_EVENT_BYTES: usize = 65_536;
 /// The size in bytes that ids, types and state keys must not exceed.
 pub const MAX_KEY_BYTES: usize = 255;
 
+/// How many events an event may follow directly (room versions, "Event format").
+pub const MAX_PREV_EVENTS: usize = 20;
+
+/// How deeply lists and objects in a content may be nested. The specification sets no limit; this one leaves room for
+/// the JSON around the content under the 128 levels at which many parsers give up, ours among them.
+pub const MAX_CONTENT_DEPTH: usize = 100;
+
 /// An event that is not signed yet: what its sender wants, and where in the room's history it goes.
 #[derive(Clone, Debug)]
 pub struct Draft {
@@ -59,6 +66,9 @@ pub fn seal(
     key: &SigningKey,
 ) -> Result<(Event, Box<str>)> {
     check_keys(&draft)?;
+    if draft.prev_events.len() > MAX_PREV_EVENTS {
+        return Err(Error::internal(format!("an event cannot follow {} events", draft.prev_events.len())));
+    }
     let names_room = draft.room_id.clone();
     let mut pdu = to_object(draft, rules)?;
 
@@ -78,21 +88,34 @@ pub fn seal(
     Ok((event, json.into_boxed_str()))
 }
 
-/// Parses JSON from a client as an object of canonical JSON.
+/// Parses the content of an event as an object of canonical JSON.
 ///
 /// # Errors
 ///
-/// [`Kind::BadJson`] when it is something else.
-pub fn canonical_object(json: &RawValue) -> Result<CanonicalJsonObject> {
-    match serde_json::from_str::<CanonicalJsonValue>(json.get()) {
-        Ok(CanonicalJsonValue::Object(object)) => Ok(object),
-        Ok(_) => Err(Kind::BadJson.with("the content of an event must be an object")),
-        Err(e) => Err(Kind::BadJson.with(format!("the content is not canonical JSON: {e}"))),
+/// [`Kind::BadJson`] when it is something else, or nested more than [`MAX_CONTENT_DEPTH`] deep.
+pub fn canonical_content(json: &RawValue) -> Result<CanonicalJsonObject> {
+    let value: CanonicalJsonValue = serde_json::from_str(json.get())
+        .map_err(|e| Kind::BadJson.with(format!("the content is not canonical JSON: {e}")))?;
+    if depth(&value) > MAX_CONTENT_DEPTH {
+        return Err(Kind::BadJson.with(format!("the content is nested more than {MAX_CONTENT_DEPTH} levels deep")));
+    }
+    match value {
+        CanonicalJsonValue::Object(object) => Ok(object),
+        _ => Err(Kind::BadJson.with("the content of an event must be an object")),
+    }
+}
+
+/// The levels of lists and objects in a value; parsing has bounded them already.
+fn depth(value: &CanonicalJsonValue) -> usize {
+    match value {
+        CanonicalJsonValue::Array(values) => 1 + values.iter().map(depth).max().unwrap_or_default(),
+        CanonicalJsonValue::Object(object) => 1 + object.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
     }
 }
 
 fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
-    let mut content = canonical_object(&draft.content)?;
+    let mut content = canonical_content(&draft.content)?;
     let mut pdu = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| pdu.insert(key.to_owned(), value);
 

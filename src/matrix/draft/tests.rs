@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::matrix::{
     fixtures::{Room, key, server, user},
+    redact::redact,
     room_version::SUPPORTED,
 };
 
@@ -141,6 +142,28 @@ fn types_and_state_keys_may_be_255_bytes_and_not_one_more() {
     assert!(try_seal(&fits, &fits).is_ok());
     assert_eq!(try_seal(&too_long, "").unwrap_err(), Kind::TooLarge);
     assert_eq!(try_seal("m.room.topic", &too_long).unwrap_err(), Kind::TooLarge);
+}
+
+#[test]
+fn content_may_be_nested_as_deep_as_it_can_still_be_read_and_redacted() {
+    let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
+    let (_, json) = seal_content(RoomVersionId::V12, &nested(MAX_CONTENT_DEPTH)).unwrap();
+    redact(&json, &RoomVersionRules::V12).unwrap();
+    for levels in [MAX_CONTENT_DEPTH + 1, 126, 127, 128, 1000] {
+        assert_eq!(seal_content(RoomVersionId::V12, &nested(levels)).unwrap_err().kind, Kind::BadJson, "{levels}");
+    }
+}
+
+#[test]
+fn an_event_follows_at_most_twenty_others() {
+    let room = Room::new(RoomVersionId::V12, "invite");
+    let after = |events: usize| {
+        let mut draft = room.draft("creator", "m.room.message", None, json!({})).unwrap();
+        draft.prev_events = vec![owned_event_id!("$before"); events];
+        seal(draft, room.rules, server(), &key())
+    };
+    assert!(after(MAX_PREV_EVENTS).is_ok());
+    assert_eq!(after(MAX_PREV_EVENTS + 1).unwrap_err().kind, Kind::Internal);
 }
 
 /// Any value that canonical JSON can hold.
