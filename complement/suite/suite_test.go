@@ -1,0 +1,94 @@
+package suite
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+func TestArgumentsSelectPackagesAndTests(t *testing.T) {
+	suite := suiteWith(t, map[string]string{
+		"tests/main_test.go":        "func TestMain(m *testing.M) {}\nfunc TestJoin(t *testing.T) {}",
+		"tests/csapi/sync_test.go":  "func TestSync(t *testing.T) {}\nfunc helper() {}\nfunc Testing() {}",
+		"tests/csapi/login_test.go": "func TestLogin(t *testing.T) {}",
+		"tests/csapi/login.go":      "func TestNoTest(t *testing.T) {}",
+		"tests/msc1/sync_test.go":   "func TestSync(t *testing.T) {}",
+	})
+	csapi := Selection{"tests/csapi", []string{"TestLogin", "TestSync"}, ""}
+	cases := map[string][]Selection{
+		"csapi":       {csapi},
+		"tests/csapi": {csapi},
+		"tests":       {{"tests", []string{"TestJoin"}, ""}},
+		"all":         {{"tests", []string{"TestJoin"}, ""}, csapi, {"tests/msc1", []string{"TestSync"}, ""}},
+		"^TestSync$":  {{"tests/csapi", []string{"TestSync"}, ""}, {"tests/msc1", []string{"TestSync"}, ""}},
+		"Login/a/b":   {{"tests/csapi", []string{"TestLogin"}, "a/b"}},
+	}
+	for argument, want := range cases {
+		got, err := suite.Select([]string{argument})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s selects %v, %v", argument, got, err)
+		}
+	}
+	for _, argument := range []string{"TestNone", "(", "tests/none"} {
+		if got, err := suite.Select([]string{argument}); err == nil {
+			t.Errorf("%s selects %v", argument, got)
+		}
+	}
+}
+
+func TestATreeIsTheSourceWithTheOverlayOverIt(t *testing.T) {
+	tree, source, overlay := filepath.Join(t.TempDir(), "tree"), t.TempDir(), t.TempDir()
+	write(t, source, map[string]string{"a.go": "source", "inner/b.go": "source"})
+	write(t, overlay, map[string]string{"a.go": "overlay", "inner/c.go": "overlay"})
+	if err := os.Chmod(filepath.Join(source, "a.go"), 0o444); err != nil {
+		t.Fatal(err)
+	}
+	expect := func(want map[string]string) {
+		t.Helper()
+		if err := layOut(tree, source, overlay, "h1:sum"); err != nil {
+			t.Fatal(err)
+		}
+		for path, text := range want {
+			got, err := os.ReadFile(filepath.Join(tree, path))
+			if text == "" && err == nil || text != "" && string(got) != text {
+				t.Errorf("%s is %q, %v", path, got, err)
+			}
+		}
+	}
+	expect(map[string]string{"a.go": "overlay", "inner/b.go": "source", "inner/c.go": "overlay"})
+
+	// What is made of the same is not touched.
+	write(t, tree, map[string]string{"a.go": "in use"})
+	expect(map[string]string{"a.go": "in use"})
+
+	// What is made of something else has nothing left of before.
+	if err := os.Rename(filepath.Join(overlay, "inner/c.go"), filepath.Join(overlay, "inner/d.go")); err != nil {
+		t.Fatal(err)
+	}
+	expect(map[string]string{"a.go": "overlay", "inner/c.go": "", "inner/d.go": "overlay"})
+}
+
+func suiteWith(t *testing.T, files map[string]string) *Suite {
+	t.Helper()
+	tree := t.TempDir()
+	for path, text := range files {
+		files[path] = "package tests\n" + text
+	}
+	write(t, tree, files)
+	return &Suite{tree: tree}
+}
+
+func write(t *testing.T, folder string, files map[string]string) {
+	t.Helper()
+	for path, text := range files {
+		path = filepath.Join(folder, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.TrimSpace(text)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
