@@ -5,7 +5,15 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 
 use super::rate_limit::RateLimits;
-use crate::{clock::Clock, config::Config, rooms::Rooms};
+use crate::{
+    clock::Clock,
+    config::Config,
+    rooms::Rooms,
+    users::{
+        AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Registration,
+        RegistrationTokens, Sessions, Tags, Users,
+    },
+};
 
 /// The services the handlers name in their signatures, shared by all requests.
 ///
@@ -21,6 +29,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
+    /// What belongs to one person.
+    pub users: Users,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
 }
@@ -61,6 +71,78 @@ impl FromRef<App> for RateLimits {
     }
 }
 
+impl FromRef<App> for Accounts {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.accounts.clone()
+    }
+}
+
+impl FromRef<App> for Sessions {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.sessions.clone()
+    }
+}
+
+impl FromRef<App> for Registration {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.registration.clone()
+    }
+}
+
+impl FromRef<App> for RegistrationTokens {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.registration_tokens.clone()
+    }
+}
+
+impl FromRef<App> for InteractiveAuth {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.interactive_auth.clone()
+    }
+}
+
+impl FromRef<App> for LoginTokens {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.login_tokens.clone()
+    }
+}
+
+impl FromRef<App> for OpenIdTokens {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.openid_tokens.clone()
+    }
+}
+
+impl FromRef<App> for Profiles {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.profiles.clone()
+    }
+}
+
+impl FromRef<App> for AccountData {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.account_data.clone()
+    }
+}
+
+impl FromRef<App> for Tags {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.tags.clone()
+    }
+}
+
+impl FromRef<App> for PushRules {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.push_rules.clone()
+    }
+}
+
+impl FromRef<App> for Filters {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.filters.clone()
+    }
+}
+
 #[cfg(test)]
 impl App {
     /// An app whose services keep everything in memory, with `extra` in its configuration file.
@@ -75,7 +157,9 @@ impl App {
         };
         let (store, clock) = (crate::storage::Store::in_memory(), Clock::system());
         let key = crate::matrix::signing::SigningKey::generate();
-        let rooms = Rooms::new(store, clock.clone(), crate::streams::Notifier::default(), key, settings);
-        Self::new(Parts { config: Arc::new(config), clock, rate_limits, rooms })
+        let notifier = crate::streams::Notifier::default();
+        let users = Users::new(&store, &notifier, &clock, &config).unwrap();
+        let rooms = Rooms::new(store, clock.clone(), notifier, key, settings);
+        Self::new(Parts { config: Arc::new(config), clock, rate_limits, users, rooms })
     }
 }

@@ -4,14 +4,15 @@ mod listeners;
 mod log;
 mod services;
 
-use std::{fs, io, sync::Arc};
+use std::{fs, io, sync::Arc, time::Duration};
 
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     task::{JoinError, JoinSet},
+    time::timeout,
 };
-use tracing::info;
+use tracing::{info, warn};
 
 use self::listeners::Bound;
 use crate::{
@@ -22,7 +23,11 @@ use crate::{
     matrix::signing::SigningKey,
     shutdown::Shutdown,
     storage::Store,
+    users::Sessions,
 };
+
+/// How much of when devices were last seen a crash may lose.
+const LAST_SEEN_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Serves until the process is told to stop with SIGTERM or SIGINT.
 ///
@@ -53,7 +58,9 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let mut stop = StopSignals::new()?;
     let shutdown = Shutdown::default();
     let store = Store::in_memory();
-    let app = App::new(services::build(config.clone(), store.clone(), signing_key(&config)?, Clock::system()));
+    let parts = services::build(config.clone(), store.clone(), signing_key(&config)?, Clock::system())?;
+    let keeping = tokio::spawn(keep_last_seen(parts.users.sessions.clone(), shutdown.clone()));
+    let app = App::new(parts);
 
     let mut listening = JoinSet::new();
     for listener in &config.listeners {
@@ -75,9 +82,23 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
+    outcome = outcome.and(keeping.await.map_err(Error::internal));
     store.close().await;
     info!("stopped");
     outcome
+}
+
+/// Writes every few minutes, and once more when the server stops, when devices were last seen.
+async fn keep_last_seen(sessions: Sessions, shutdown: Shutdown) {
+    loop {
+        let stopping = timeout(LAST_SEEN_INTERVAL, shutdown.begun()).await.is_ok();
+        if let Err(cause) = sessions.write_last_seen().await {
+            warn!(%cause, "when devices were last seen could not be written");
+        }
+        if stopping {
+            return;
+        }
+    }
 }
 
 /// How a listener's task ended.

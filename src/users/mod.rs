@@ -36,3 +36,64 @@ pub use self::{
     tags::Tags,
 };
 pub use crate::storage::schema::users::{Account, RegistrationToken, Role, Standing};
+use crate::{clock::Clock, config::Config, error::Result, storage::Store, streams::Notifier};
+
+/// The services of this folder, each for whoever names it; none of them sees this.
+#[derive(Clone)]
+pub struct Users {
+    /// Who has an account.
+    pub accounts: Accounts,
+    /// Which device a token belongs to.
+    pub sessions: Sessions,
+    /// How accounts are made.
+    pub registration: Registration,
+    /// With what they are made.
+    pub registration_tokens: RegistrationTokens,
+    /// How somebody proves that they want something.
+    pub interactive_auth: InteractiveAuth,
+    /// How a device lets another one log in.
+    pub login_tokens: LoginTokens,
+    /// How users prove to other services who they are.
+    pub openid_tokens: OpenIdTokens,
+    /// What users show of themselves.
+    pub profiles: Profiles,
+    /// What clients keep for each other.
+    pub account_data: AccountData,
+    /// How users sort their rooms.
+    pub tags: Tags,
+    /// What users want to be notified of.
+    pub push_rules: PushRules,
+    /// What clients want left out.
+    pub filters: Filters,
+}
+
+impl Users {
+    /// Builds the services over `store`, as `config` wants them.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParam` if passwords cannot be hashed as configured.
+    pub fn new(store: &Store, notifier: &Notifier, clock: &Clock, config: &Config) -> Result<Self> {
+        let (store, notifier, clock) = (|| store.clone(), || notifier.clone(), || clock.clone());
+        let passwords = Passwords::new(&config.passwords)?;
+        let accounts = Accounts::new(store(), passwords, clock(), config.server_name.clone());
+        let tokens = RegistrationTokens::new(store(), clock());
+        let options = config.registration.clone();
+        let push_rules = PushRules::new(store(), notifier());
+        let account_data = AccountData::new(store(), notifier(), push_rules.clone());
+        Ok(Self {
+            sessions: Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone()),
+            registration: Registration::new(store(), accounts.clone(), tokens.clone(), clock(), options),
+            interactive_auth: InteractiveAuth::new(accounts.clone(), tokens.clone(), clock()),
+            registration_tokens: tokens,
+            login_tokens: LoginTokens::new(store(), clock()),
+            openid_tokens: OpenIdTokens::new(store(), clock()),
+            profiles: Profiles::new(store(), accounts.clone(), notifier()),
+            accounts,
+            tags: Tags::new(account_data.clone()),
+            account_data,
+            push_rules,
+            filters: Filters::new(store()),
+        })
+    }
+}
