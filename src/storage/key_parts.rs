@@ -352,3 +352,100 @@ impl TextPart for RoomAccountDataEventType {
         Ok(text.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ruma::{device_id, room_id, user_id};
+
+    use super::*;
+    use crate::storage::{EncodeKey, EncodePrefix, Key, Order};
+
+    fn bytes<K>(key: &impl EncodePrefix<K>) -> Vec<u8> {
+        let mut out = Encoder::default();
+        key.encode(&mut out);
+        out.into_bytes()
+    }
+
+    /// Checks that two keys sort as their encodings do and come back as they were.
+    fn check<K>(one: &K, two: &K)
+    where
+        K: Key + Ord + std::fmt::Debug + EncodeKey<K>,
+    {
+        assert_eq!(bytes::<K>(one).cmp(&bytes::<K>(two)), one.cmp(two), "{one:?} {two:?}");
+        for key in [one, two] {
+            assert_eq!(&K::decode(&bytes::<K>(key)).unwrap(), key);
+        }
+    }
+
+    /// Few different characters, so that texts share their beginnings, and all the bytes that matter to the escaping.
+    fn text() -> impl Strategy<Value = String> {
+        "[\0\u{1}a\u{ff}\u{10ffff}]{0,5}"
+    }
+
+    fn order() -> impl Strategy<Value = Order> {
+        prop_oneof![
+            any::<u64>().prop_map(Order::Backfilled),
+            any::<u64>().prop_map(|number| Order::Live(number.into())),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn texts_sort_as_they_are_encoded(one in (text(),), two in (text(),)) {
+            check(&one, &two);
+        }
+
+        #[test]
+        fn parts_after_a_text_do_not_disturb_it(one in (text(), text(), any::<u8>()), two in (text(), text(), any::<u8>())) {
+            check(&one, &two);
+        }
+
+        #[test]
+        fn optional_parts_sort_absent_first(
+            one in (proptest::option::of(text()), any::<bool>()),
+            two in (proptest::option::of(text()), any::<bool>()),
+        ) {
+            check(&one, &two);
+        }
+
+        #[test]
+        fn numbers_sort_by_size(
+            one in (any::<u8>(), any::<u16>(), any::<u32>(), any::<u64>(), any::<[u8; 32]>()),
+            two in (any::<u8>(), any::<u16>(), any::<u32>(), any::<u64>(), any::<[u8; 32]>()),
+        ) {
+            check(&one, &two);
+            check(&(one.3, one.1), &(two.3, two.1));
+            check(&(one.2, one.0), &(two.2, two.0));
+        }
+
+        #[test]
+        fn orders_and_positions_sort_as_they_mean(one in (order(), any::<u64>()), two in (order(), any::<u64>())) {
+            check(&one, &two);
+            check(&(Position::from(one.1), one.0, text_of(one.1), false), &(Position::from(two.1), two.0, text_of(two.1), true));
+        }
+
+        #[test]
+        fn any_bytes_are_decoded_or_refused(input in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Ok(key) = <(String, Option<u16>, Order)>::decode(&input) {
+                prop_assert_eq!(bytes::<(String, Option<u16>, Order)>(&key), input);
+            }
+        }
+    }
+
+    fn text_of(number: u64) -> String {
+        format!("{}\0", number % 3)
+    }
+
+    #[test]
+    fn borrowed_forms_encode_like_the_owned_ones() {
+        let (user, device, room) = (user_id!("@a:example.org"), device_id!("DEVICE"), room_id!("!a:example.org"));
+        type Row = (OwnedUserId, OwnedDeviceId, OwnedRoomId, String, StateEventType);
+        let owned: Row =
+            (user.to_owned(), device.to_owned(), room.to_owned(), "text".to_owned(), StateEventType::RoomMember);
+        let borrowed = (user, &owned.1, room, "text", &owned.4);
+        assert_eq!(bytes::<Row>(&borrowed), bytes::<Row>(&owned));
+        assert_eq!(Row::decode(&bytes::<Row>(&owned)).unwrap(), owned);
+        assert!(bytes::<Row>(&owned).starts_with(&bytes::<Row>(&(user, device))), "the first parts are a prefix");
+    }
+}

@@ -129,4 +129,7 @@ impl Backend for MemoryBackend {
     fn sync_interval(&self) -> Option<Duration> {
         None
     }
+    fn close(self) -> Result<()> {
+        Ok(())
+    }
 }

@@ -12,16 +12,18 @@ pub mod engine;
 mod key;
 mod key_parts;
 mod memory;
+mod migrations;
 mod order;
 mod overlay;
 mod position;
 mod range;
+mod rocksdb;
 pub mod schema;
 mod table;
 mod value;
 mod writer;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, thread, time::Duration};
 
 pub use batch::{Batch, Operation};
 pub use encoder::Encoder;
@@ -75,8 +77,12 @@ impl Store {
     ///
     /// Fails when another process uses the folder, when the data is newer than this program, and when it cannot be read.
     pub fn open(path: &Path, options: &StorageOptions) -> Result<Self> {
-        let _ = options;
-        Err(Error::internal(format_args!("{} cannot be opened: there is no engine for it yet", path.display())))
+        let store = Self { engine: Arc::new(self::rocksdb::RocksDb::open(path, options)?) };
+        let migrated = thread::scope(|scope| scope.spawn(|| migrate(&store)).join());
+        migrated.unwrap_or_else(|_| Err(Error::internal("a migration panicked"))).map_err(|error| {
+            Error::internal(format_args!("the data folder {} cannot be used: {error}", path.display()))
+        })?;
+        Ok(store)
     }
 
     /// An empty store that lives as long as its handles: for tests.
@@ -109,6 +115,12 @@ impl Store {
     pub async fn close(&self) {
         self.engine.close().await;
     }
+}
+
+/// Runs the migrations to their end, on a thread of their own because the caller's may belong to a runtime already.
+fn migrate(store: &Store) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
+    runtime.block_on(migrations::bring_up_to_date(store, migrations::STEPS))
 }
 
 impl fmt::Debug for Store {

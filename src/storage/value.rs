@@ -45,7 +45,10 @@ impl<V> Stamped<V> {
 
 impl<V: Serialize + DeserializeOwned> Codec<V> for Compact {
     fn encode(value: &V, out: &mut Encoder) -> Result<()> {
-        postcard::serialize_with_flavor(value, Appending(out.bytes_mut())).map_err(Error::internal)
+        // Postcard drops what the value said was wrong, so the likeliest causes are named here.
+        postcard::serialize_with_flavor(value, Appending(out.bytes_mut())).map_err(|error| {
+            Error::internal(format_args!("{error} (a pending position, or a serde attribute that skips or flattens?)"))
+        })
     }
 
     fn decode(bytes: &[u8]) -> Result<V> {

@@ -31,6 +31,9 @@ pub(super) trait Backend: Send + 'static {
 
     /// How long applied batches may wait for [`Backend::sync`]; `None` when `apply` makes them durable at once.
     fn sync_interval(&self) -> Option<Duration>;
+
+    /// Tidies up after the last write.
+    fn close(self) -> Result<()>;
 }
 
 /// A handle to the writer's thread. The thread ends when the handle is dropped and the queue is empty.
@@ -105,7 +108,11 @@ impl<B: Backend> Thread<B> {
             }
         };
         self.sync();
-        drop(self.backend);
+        if self.broken.is_none()
+            && let Err(cause) = self.backend.close()
+        {
+            error!(%cause, "the data folder could not be tidied up; nothing is lost, the next start repeats the work");
+        }
         if let Some(answer) = closing {
             let _ = answer.send(());
         }
@@ -235,4 +242,91 @@ fn finish(pending: Pending) {
     }
     // Nobody has to wait for the answer.
     let _ = answer.send(position);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::storage::{Family, Table};
+
+    const NAMES: Table<(String,), String> = Table::new(60_000, "names", Family::Rows);
+
+    /// A disk that works until it is full, and remembers what was asked of it.
+    struct FullDisk {
+        space: usize,
+        log: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl Backend for FullDisk {
+        fn read(&self, _: Family, _: &[u8]) -> Result<Option<Vec<u8>>> {
+            Ok(None)
+        }
+
+        fn apply(&mut self, group: &[&Batch], _: Position) -> Result<()> {
+            self.space = self.space.checked_sub(group.len()).ok_or_else(|| Error::internal("no space left"))?;
+            self.log.lock().unwrap().push("apply");
+            Ok(())
+        }
+
+        fn sync(&mut self) -> Result<()> {
+            self.log.lock().unwrap().push("sync");
+            Ok(())
+        }
+
+        fn sync_interval(&self) -> Option<Duration> {
+            Some(Duration::from_secs(3600))
+        }
+
+        fn close(self) -> Result<()> {
+            self.log.lock().unwrap().push("close");
+            Ok(())
+        }
+    }
+
+    fn full_after(space: usize) -> (Writer, Arc<Mutex<Vec<&'static str>>>) {
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let disk = FullDisk { space, log: Arc::clone(&log) };
+        (Writer::start(disk, Position::from(10)).unwrap(), log)
+    }
+
+    fn batch(hooks: &Arc<Mutex<Vec<Position>>>) -> Batch {
+        let mut batch = Batch::new();
+        NAMES.put(&mut batch, ("a",), &String::new());
+        let hooks = Arc::clone(hooks);
+        batch.on_visible(move |position| hooks.lock().unwrap().push(position));
+        batch
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_write_nothing_more_is_written() {
+        let (writer, log) = full_after(1);
+        let hooks = Arc::default();
+        assert_eq!(writer.commit(batch(&hooks)).await.unwrap(), Position::from(11));
+        for _ in 0..2 {
+            let error = writer.commit(batch(&hooks)).await.unwrap_err();
+            assert!(error.to_string().contains("no space left"), "{error}");
+        }
+        writer.close().await;
+        assert_eq!(*log.lock().unwrap(), ["apply"], "what is on a failing disk is left alone");
+        assert_eq!(*hooks.lock().unwrap(), [Position::from(11)]);
+    }
+
+    #[tokio::test]
+    async fn closing_syncs_what_was_applied() {
+        let (writer, log) = full_after(9);
+        writer.commit(batch(&Arc::default())).await.unwrap();
+        writer.close().await;
+        assert_eq!(*log.lock().unwrap(), ["apply", "sync", "close"]);
+    }
+
+    #[tokio::test]
+    async fn dropping_the_handle_ends_the_thread_after_the_queue() {
+        let (writer, log) = full_after(9);
+        let commit = writer.commit(batch(&Arc::default()));
+        drop(writer);
+        assert_eq!(commit.await.unwrap(), Position::from(11));
+        assert_eq!(log.lock().unwrap()[0], "apply");
+    }
 }

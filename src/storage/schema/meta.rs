@@ -6,11 +6,9 @@ use crate::storage::{Family, Table, TableInfo};
 pub(in crate::storage) const META: Table<(String,), u64> = Table::new(1, "meta", Family::Rows);
 
 /// The row that says which version of the schema the data has.
-#[allow(dead_code)]
 pub(in crate::storage) const SCHEMA_VERSION: (&str,) = ("schema version",);
 
 /// The row that says which position was given out last.
-#[allow(dead_code)]
 pub(in crate::storage) const NEWEST_POSITION: (&str,) = ("newest position",);
 
 /// The tables of this file.

@@ -8,6 +8,7 @@ pub mod streams;
 pub mod users;
 
 use super::TableInfo;
+pub(super) use meta::{META, NEWEST_POSITION, SCHEMA_VERSION};
 
 /// Every table, one list per file of this folder.
 pub const ALL: &[&[TableInfo]] = &[meta::TABLES, rooms::TABLES, streams::TABLES, users::TABLES];
