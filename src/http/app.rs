@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     rooms::Rooms,
+    storage::Store,
     users::{
         AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Registration,
         RegistrationTokens, Sessions, Tags, Users,
@@ -27,6 +28,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The current time.
     pub clock: Clock,
+    /// Where everything is kept; handlers take snapshots of it for the services that read from one.
+    pub store: Store,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
     /// What belongs to one person.
@@ -56,6 +59,12 @@ impl FromRef<App> for Arc<Config> {
 impl FromRef<App> for Clock {
     fn from_ref(app: &App) -> Self {
         app.0.clock.clone()
+    }
+}
+
+impl FromRef<App> for Store {
+    fn from_ref(app: &App) -> Self {
+        app.0.store.clone()
     }
 }
 
@@ -140,26 +149,5 @@ impl FromRef<App> for PushRules {
 impl FromRef<App> for Filters {
     fn from_ref(app: &App) -> Self {
         app.0.users.filters.clone()
-    }
-}
-
-#[cfg(test)]
-impl App {
-    /// An app whose services keep everything in memory, with `extra` in its configuration file.
-    pub fn in_memory(extra: &str) -> Self {
-        let text = format!("server_name = \"example.org\"\ndata_dir = \"data\"\n{extra}");
-        let config = Config::read(&text, "".as_ref(), []).unwrap();
-        let rate_limits = RateLimits::new(&config.limits);
-        let settings = crate::rooms::Settings {
-            server_name: config.server_name.clone(),
-            default_version: config.rooms.default_version.clone(),
-            default_history_visibility: config.rooms.default_history_visibility,
-        };
-        let (store, clock) = (crate::storage::Store::in_memory(), Clock::system());
-        let key = crate::matrix::signing::SigningKey::generate();
-        let notifier = crate::streams::Notifier::default();
-        let users = Users::new(&store, &notifier, &clock, &config).unwrap();
-        let rooms = Rooms::new(store, clock.clone(), notifier, key, settings);
-        Self::new(Parts { config: Arc::new(config), clock, rate_limits, users, rooms })
     }
 }

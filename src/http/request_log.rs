@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing::{Instrument as _, debug, error_span};
+use tracing::{Instrument as _, debug, error_span, field::Empty};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,7 +19,7 @@ pub async fn record(request: Request, next: Next) -> Response {
     let id = format!("{:016x}", rand::random::<u64>());
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str);
-    let span = error_span!("request", id, %method, path);
+    let span = error_span!("request", id, %method, path, user = Empty);
     async move {
         let started = Instant::now();
         let mut response = next.run(request).await;

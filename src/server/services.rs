@@ -27,6 +27,6 @@ pub fn build(config: Arc<Config>, store: Store, key: SigningKey, clock: Clock) -
         default_version: config.rooms.default_version.clone(),
         default_history_visibility: config.rooms.default_history_visibility,
     };
-    let rooms = Rooms::new(store, clock.clone(), notifier, key, settings);
-    Ok(Parts { rate_limits: RateLimits::new(&config.limits), config, clock, users, rooms })
+    let rooms = Rooms::new(store.clone(), clock.clone(), notifier, key, settings);
+    Ok(Parts { rate_limits: RateLimits::new(&config.limits), config, clock, store, users, rooms })
 }

@@ -101,6 +101,11 @@ impl Store {
         self.engine.position()
     }
 
+    /// Reads something, to see whether the store can be read.
+    pub async fn check(&self) -> Result<()> {
+        schema::META.get(&self.snapshot(), schema::SCHEMA_VERSION).await.map(drop)
+    }
+
     /// Queues a batch, in the order of the calls; the answer is the position of its slot 0.
     ///
     /// Resolves when the batch is durable and visible. Fails with [`Kind::Conflict`](crate::error::Kind::Conflict) when an

@@ -1,7 +1,7 @@
 //! A client that knows only the server's address learns what it can do, and gets answers it can read even when it errs.
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, Server, eventually};
 
@@ -63,4 +63,36 @@ async fn the_log_names_the_request_and_not_its_secrets() {
     })
     .await;
     assert!(!log.contains("in-the-header") && !log.contains("in-the-query"), "{log}");
+}
+
+#[tokio::test]
+async fn whoever_needs_help_learns_whom_to_turn_to() {
+    let server = Server::start_with(
+        r#"
+            [well_known]
+            support_page = "https://story.example/help"
+            [[well_known.support_contacts]]
+            role = "m.role.admin"
+            email_address = "admin@story.example"
+            matrix_id = "@admin:story.example"
+        "#,
+    )
+    .await;
+    let expected = json!({
+        "support_page": "https://story.example/help",
+        "contacts": [
+            {"role": "m.role.admin", "email_address": "admin@story.example", "matrix_id": "@admin:story.example"},
+        ],
+    });
+    assert_eq!(server.stranger().get("/.well-known/matrix/support").await.expect_ok(), expected);
+    server.stranger().get("/.well-known/matrix/client").await.expect_error(404, "M_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn only_whoever_is_logged_in_learns_the_capabilities() {
+    let server = Server::start().await;
+    let anyone = server.stranger();
+    anyone.get("capabilities").await.expect_error(401, "M_MISSING_TOKEN");
+    anyone.with_token("made up").get("capabilities").await.expect_error(401, "M_UNKNOWN_TOKEN");
+    anyone.get("capabilities?access_token=made-up").await.expect_error(401, "M_UNKNOWN_TOKEN");
 }

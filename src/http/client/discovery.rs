@@ -14,6 +14,7 @@ use crate::{
     config::{Config, SupportContact},
     error::Error,
     http::{
+        authenticate::Caller,
         endpoint::{Answer, Reply, Request},
         json::Json,
     },
@@ -29,7 +30,11 @@ pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get
 }
 
 /// Written out, since ruma's type leaves out every capability that has the value a client would assume without it.
-pub async fn capabilities(State(config): State<Arc<Config>>, _: Request<get_capabilities::v3::Request>) -> Json<Value> {
+pub async fn capabilities(
+    State(config): State<Arc<Config>>,
+    _: Caller,
+    _: Request<get_capabilities::v3::Request>,
+) -> Json<Value> {
     let available: serde_json::Map<String, Value> = room_version::SUPPORTED
         .into_iter()
         .filter_map(|version| Some((version.to_string(), room_version::stability(&version)?.as_str().into())))
@@ -79,58 +84,4 @@ fn contact(contact: &SupportContact) -> Option<Contact> {
     };
     answer.matrix_id.clone_from(&contact.matrix_id);
     Some(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::{
-        body::{Body, to_bytes},
-        http,
-    };
-    use tower::ServiceExt as _;
-
-    use super::*;
-    use crate::http::{App, router};
-
-    async fn get(path: &str, config: &str) -> (u16, Value) {
-        let request = http::Request::get(path).body(Body::empty()).unwrap();
-        let response = router(App::in_memory(config)).oneshot(request).await.unwrap();
-        let status = response.status().as_u16();
-        (status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap())
-    }
-
-    #[tokio::test]
-    async fn the_base_url_for_clients_is_what_the_operator_says() {
-        let path = "/.well-known/matrix/client";
-        assert_eq!(get(path, "").await.0, 404);
-        let (status, body) = get(path, "[well_known]\nclient = \"https://matrix.example.org/\"").await;
-        assert_eq!((status, body), (200, json!({"m.homeserver": {"base_url": "https://matrix.example.org"}})));
-    }
-
-    #[tokio::test]
-    async fn support_names_whom_the_operator_names() {
-        let path = "/.well-known/matrix/support";
-        assert_eq!(get(path, "").await.0, 404);
-        let config = r#"
-            [well_known]
-            support_page = "https://example.org/help"
-            [[well_known.support_contacts]]
-            role = "m.role.admin"
-            email_address = "admin@example.org"
-            matrix_id = "@admin:example.org"
-        "#;
-        let expected = json!({
-            "support_page": "https://example.org/help",
-            "contacts": [
-                {"role": "m.role.admin", "email_address": "admin@example.org", "matrix_id": "@admin:example.org"},
-            ],
-        });
-        assert_eq!(get(path, config).await, (200, expected));
-    }
-
-    #[tokio::test]
-    async fn the_versions_are_there_for_everybody() {
-        let (status, body) = get("/_matrix/client/versions", "").await;
-        assert_eq!((status, body), (200, json!({ "versions": VERSIONS })));
-    }
 }
