@@ -10,10 +10,13 @@ use std::{
 use ruma::OwnedServerName;
 use toml::Value;
 
+use super::{admin_client, display};
 use crate::{
     config::{Config, EXAMPLE},
     error::{Error, Result},
     matrix::signing::SigningKey,
+    server::admin::AdminRequest,
+    users::Role,
 };
 
 /// What a first configuration cannot guess.
@@ -46,6 +49,16 @@ pub(super) fn run(file: &Path, options: &Options) -> Result<()> {
     write_secret(file, &text)?;
 
     println!("Wrote {} and {}.", file.display(), config.signing_key_file().display());
+    invite_administrator(file, config)
+}
+
+/// Makes the registration token of the first administrator and says what to do with it.
+fn invite_administrator(file: &Path, config: Config) -> Result<()> {
+    let request =
+        AdminRequest::CreateToken { token: None, uses_allowed: Some(1), expires_in: None, role: Role::Administrator };
+    let token = display::response(&admin_client::ask(config, request)?, "");
+    println!("Whoever registers with this token becomes the administrator. It works once:\n\n    {token}");
+    println!("Start the server with: commonroom serve --config {}", file.display());
     Ok(())
 }
 

@@ -1,7 +1,12 @@
 //! The commands of the `commonroom` binary.
 
+mod admin_client;
 mod check_config;
+mod display;
 mod init;
+mod password;
+mod token;
+mod user;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -44,6 +49,12 @@ enum Command {
     Serve,
     /// Say whether the configuration can be used, and what is wrong with it if not.
     CheckConfig,
+    /// Make, list and change accounts.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Make, list and revoke registration tokens.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
 }
 
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
@@ -51,6 +62,8 @@ fn execute(Arguments { config, command }: Arguments) -> Result<()> {
         Command::Init(options) => init::run(&config, &options),
         Command::Serve => server::run(load(&config)?),
         Command::CheckConfig => check_config::run(&config),
+        Command::User(command) => user::run(load(&config)?, command),
+        Command::Token(command) => token::run(load(&config)?, command),
     }
 }
 

@@ -30,6 +30,7 @@ pub use self::{
         Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
         Sessions, Storage, SupportContact, WellKnown,
     },
+    units::parse_duration,
 };
 
 /// The configuration file that explains every key; it is also the list of the keys there are.

@@ -1,10 +1,11 @@
 //! The running server: builds the services in order, serves them, and shuts down without losing anything.
 
+pub mod admin;
 mod listeners;
 mod log;
 mod services;
 
-use std::{fs, io, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     runtime,
@@ -14,15 +15,13 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use self::listeners::Bound;
+pub use self::services::Ready;
+use self::{admin::AdminSocket, listeners::Bound};
 use crate::{
-    clock::Clock,
     config::Config,
     error::{Error, Result},
-    http::{self, App},
-    matrix::signing::SigningKey,
+    http,
     shutdown::Shutdown,
-    storage::Store,
     users::Sessions,
 };
 
@@ -48,7 +47,7 @@ pub fn run(config: Config) -> Result<()> {
 /// Says what is missing or cannot be used.
 pub fn check(config: &Config) -> Result<()> {
     log::filter(&config.log)?;
-    signing_key(config)?;
+    services::signing_key(config)?;
     install_tls_provider();
     let runtime = runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
     runtime.block_on(listeners::check(&config.listeners))
@@ -57,16 +56,20 @@ pub fn check(config: &Config) -> Result<()> {
 async fn serve(config: Arc<Config>) -> Result<()> {
     let mut stop = StopSignals::new()?;
     let shutdown = Shutdown::default();
-    let store = Store::in_memory();
-    let parts = services::build(config.clone(), store.clone(), signing_key(&config)?, Clock::system())?;
-    let keeping = tokio::spawn(keep_last_seen(parts.users.sessions.clone(), shutdown.clone()));
-    let app = App::new(parts);
+    // An address that is taken is found out before the database is opened; who connects this early is served soon.
+    let mut bound = Vec::new();
+    for listener in &config.listeners {
+        bound.push(Bound::new(listener).await?);
+    }
+    let ready = Ready::new(config.clone())?;
+    let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
 
     let mut listening = JoinSet::new();
-    for listener in &config.listeners {
-        let bound = Bound::new(listener).await?;
-        info!(address = %bound, "listening");
-        listening.spawn(bound.serve(http::router(app.clone()), shutdown.clone()));
+    let commands = AdminSocket::bind(config.admin_socket())?;
+    listening.spawn(commands.serve(ready.admin.clone(), shutdown.clone()));
+    for listener in bound {
+        info!(address = %listener, "listening");
+        listening.spawn(listener.serve(http::router(ready.app.clone()), shutdown.clone()));
     }
 
     let mut outcome = tokio::select! {
@@ -83,7 +86,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
         outcome = outcome.and(end_of(ended));
     }
     outcome = outcome.and(keeping.await.map_err(Error::internal));
-    store.close().await;
+    ready.close().await;
     info!("stopped");
     outcome
 }
@@ -125,15 +128,6 @@ impl StopSignals {
             _ = self.interrupt.recv() => "SIGINT",
         }
     }
-}
-
-/// Reads the key that `commonroom init` made.
-fn signing_key(config: &Config) -> Result<SigningKey> {
-    let file = config.signing_key_file();
-    let text = fs::read_to_string(&file).map_err(|e| {
-        Error::internal(format!("cannot read the signing key {}: {e}; `commonroom init` makes one", file.display()))
-    })?;
-    SigningKey::parse(&text).map_err(|e| Error::invalid(format!("{}: {e}", file.display())))
 }
 
 /// Chooses the cryptography that TLS uses in this process, here and in the outgoing requests.

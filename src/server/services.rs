@@ -1,32 +1,87 @@
 //! Builds the services, lowest layer first.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
+use super::admin::Admin;
 use crate::{
     clock::Clock,
-    config::Config,
-    error::Result,
-    http::{Parts, rate_limit::RateLimits},
+    config::{self, Config},
+    error::{Error, Result},
+    http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
     rooms::{Rooms, Settings},
-    storage::Store,
+    storage::{Durability, StorageOptions, Store},
     streams::Notifier,
-    users::Users,
+    users::{Sessions, Users},
 };
 
-/// Every service over `store`, for the server that `config` describes and that signs with `key`.
+/// A server that is ready to be served, or to carry out an operator's command without being served.
+pub struct Ready {
+    /// What the HTTP handlers are served from.
+    pub app: App,
+    /// What operators' commands are carried out by.
+    pub admin: Admin,
+    /// Whose memory of when devices were last seen is to be written now and then.
+    pub(super) sessions: Sessions,
+    store: Store,
+}
+
+impl Ready {
+    /// Opens the data folder and builds every service on it, as `config` wants them.
+    ///
+    /// # Errors
+    ///
+    /// Says what of the data folder cannot be used, or which choice of the operator cannot be met.
+    pub fn new(config: Arc<Config>) -> Result<Self> {
+        let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
+        let store = Store::open(&config.database(), &storage_options(&config.storage))?;
+        let users = Users::new(&store, &notifier, &clock, &config)?;
+        let settings = Settings {
+            server_name: config.server_name.clone(),
+            default_version: config.rooms.default_version.clone(),
+            default_history_visibility: config.rooms.default_history_visibility,
+        };
+        let rooms = Rooms::new(store.clone(), clock.clone(), notifier, key, settings);
+        Ok(Self {
+            sessions: users.sessions.clone(),
+            admin: Admin::new(&users, clock.clone()),
+            app: App::new(Parts {
+                rate_limits: RateLimits::new(&config.limits),
+                config,
+                clock,
+                store: store.clone(),
+                users,
+                rooms,
+            }),
+            store,
+        })
+    }
+
+    /// Finishes what is being written and closes the database.
+    pub async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Reads the key that `commonroom init` made.
 ///
 /// # Errors
 ///
-/// Says which choice of the operator cannot be met.
-pub fn build(config: Arc<Config>, store: Store, key: SigningKey, clock: Clock) -> Result<Parts> {
-    let notifier = Notifier::default();
-    let users = Users::new(&store, &notifier, &clock, &config)?;
-    let settings = Settings {
-        server_name: config.server_name.clone(),
-        default_version: config.rooms.default_version.clone(),
-        default_history_visibility: config.rooms.default_history_visibility,
-    };
-    let rooms = Rooms::new(store.clone(), clock.clone(), notifier, key, settings);
-    Ok(Parts { rate_limits: RateLimits::new(&config.limits), config, clock, store, users, rooms })
+/// Says which file cannot be used and why.
+pub(super) fn signing_key(config: &Config) -> Result<SigningKey> {
+    let file = config.signing_key_file();
+    let text = fs::read_to_string(&file).map_err(|e| {
+        Error::internal(format!("cannot read the signing key {}: {e}; `commonroom init` makes one", file.display()))
+    })?;
+    SigningKey::parse(&text).map_err(|e| Error::invalid(format!("{}: {e}", file.display())))
+}
+
+fn storage_options(chosen: &config::Storage) -> StorageOptions {
+    StorageOptions {
+        durability: match chosen.durability {
+            config::Durability::Fsync => Durability::Fsync,
+            config::Durability::Relaxed => Durability::Relaxed { interval: chosen.relaxed_interval },
+        },
+        block_cache_bytes: chosen.block_cache.try_into().unwrap_or(usize::MAX),
+    }
 }

@@ -30,7 +30,7 @@ pub use self::{
     push_rules::{Place, PushRules},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
-    secrets::Token,
+    secrets::{Token, random_text},
     sessions::{DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
     short_lived_tokens::{LoginTokens, OpenIdTokens},
     tags::Tags,

@@ -3,4 +3,5 @@
 #[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
 mod support;
 
+mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;

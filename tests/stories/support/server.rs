@@ -38,6 +38,8 @@ pub struct Server {
     base_url: Arc<RwLock<String>>,
     log: Log,
     stranger: Connection,
+    /// The registration token that `commonroom init` printed.
+    first_token: String,
 }
 
 impl Server {
@@ -49,12 +51,12 @@ impl Server {
     /// A fresh server with `extra` in its configuration, in place of what [`Server::start`] would have there.
     pub async fn start_with(extra: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        write_files(&folder, extra);
+        let first_token = write_files(&folder, extra);
         let log = Log::default();
         let process = spawn(&folder, &log);
         let base_url = Arc::new(RwLock::new(String::new()));
         let stranger = Connection::new(base_url.clone());
-        let mut server = Self { process, folder, base_url, log, stranger };
+        let mut server = Self { process, folder, base_url, log, stranger, first_token };
         server.wait_until_it_answers(0).await;
         server
     }
@@ -85,6 +87,16 @@ impl Server {
         assert!(exited.success(), "the server stopped with {exited}");
     }
 
+    /// The registration token that makes an administrator.
+    pub fn first_token(&self) -> &str {
+        &self.first_token
+    }
+
+    /// A command of the binary on this server's configuration and data.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        command(&self.folder, arguments)
+    }
+
     /// Somebody who is not logged in.
     pub fn stranger(&self) -> &Connection {
         &self.stranger
@@ -105,7 +117,8 @@ impl Server {
         self.log.lines()
     }
 
-    async fn start_again(&mut self) {
+    /// Starts the server on the data that it had when it stopped.
+    pub async fn start_again(&mut self) {
         let already = self.log.lines().len();
         self.process = spawn(&self.folder, &self.log);
         self.wait_until_it_answers(already).await;
@@ -140,12 +153,10 @@ impl Drop for Server {
     }
 }
 
-/// Makes the folder's keys with `commonroom init` and the configuration of stories.
-fn write_files(folder: &TempDir, extra: &str) {
-    let init = command(folder, "init")
-        .args(["--server-name", SERVER_NAME, "--data-dir"])
-        .arg(folder.path().join("data"))
-        .output();
+/// Makes the folder's keys with `commonroom init`, which prints a token, and the configuration of stories.
+fn write_files(folder: &TempDir, extra: &str) -> String {
+    let init =
+        command(folder, &["init", "--server-name", SERVER_NAME, "--data-dir"]).arg(folder.path().join("data")).output();
     let init = init.expect("the binary runs");
     assert!(init.status.success(), "init failed: {}", String::from_utf8_lossy(&init.stderr));
 
@@ -156,6 +167,10 @@ fn write_files(folder: &TempDir, extra: &str) {
     config.extend(anywhere);
     override_with(&mut config, extra.parse().expect("the story's configuration is TOML"));
     fs::write(folder.path().join("config.toml"), config.to_string()).unwrap();
+
+    let said = String::from_utf8(init.stdout).unwrap();
+    let token = said.lines().find_map(|line| line.strip_prefix("    "));
+    token.unwrap_or_else(|| panic!("init printed no token: {said}")).to_owned()
 }
 
 /// Puts the keys of `other` in place of those in `table`, section by section.
@@ -168,14 +183,14 @@ fn override_with(table: &mut Table, other: Table) {
     }
 }
 
-fn command(folder: &TempDir, name: &str) -> Command {
+fn command(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
-    command.arg(name).arg("--config").arg(folder.path().join("config.toml"));
+    command.arg("--config").arg(folder.path().join("config.toml")).args(arguments);
     command
 }
 
 fn spawn(folder: &TempDir, log: &Log) -> Child {
-    let mut serve = command(folder, "serve");
+    let mut serve = command(folder, &["serve"]);
     let mut process = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
     log.follow(process.stdout.take().unwrap());
     log.follow(process.stderr.take().unwrap());

@@ -1,0 +1,93 @@
+//! What commands print: answers of the server, lists, durations.
+
+use std::time::Duration;
+
+use crate::{
+    server::admin::{AdminResponse, TokenSummary, UserSummary},
+    users::{Role, Standing},
+};
+
+/// An answer for the operator; `outcome` says what came of the user or token that it is about, if that needs words.
+pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
+    match response {
+        AdminResponse::User(user) => format!("{user} {outcome}").trim_end().to_owned() + "\n",
+        AdminResponse::Token(token) => format!("{token} {outcome}").trim_end().to_owned() + "\n",
+        AdminResponse::Users(users) => {
+            table(["USER", "ROLE", "STANDING", "AGE"], &users.iter().map(user_row).collect::<Vec<_>>())
+        }
+        AdminResponse::Tokens(tokens) => {
+            table(["TOKEN", "USES", "EXPIRES IN", "MAKES"], &tokens.iter().map(token_row).collect::<Vec<_>>())
+        }
+    }
+}
+
+fn user_row(user: &UserSummary) -> [String; 4] {
+    let standing = match user.standing {
+        Standing::Active => "active",
+        Standing::Locked => "locked",
+        Standing::Deactivated { .. } => "deactivated",
+    };
+    [user.user_id.to_string(), role(user.role), standing.to_owned(), duration(user.age)]
+}
+
+fn token_row(token: &TokenSummary) -> [String; 4] {
+    let allowed = token.uses_allowed.map_or("any number".to_owned(), |allowed| allowed.to_string());
+    let expires_in = match token.expires_in {
+        None => "never".to_owned(),
+        Some(Duration::ZERO) => "has expired".to_owned(),
+        Some(left) => duration(left),
+    };
+    [token.token.clone(), format!("{} of {allowed}", token.uses), expires_in, role(token.role)]
+}
+
+fn role(role: Role) -> String {
+    match role {
+        Role::User => "user".to_owned(),
+        Role::Administrator => "administrator".to_owned(),
+    }
+}
+
+/// Lines of columns that are as wide as their widest cell, under their headings.
+fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([headings[column].len()]).max().unwrap_or_default()
+    });
+    let line = |cells: [&str; N]| {
+        let padded: Vec<_> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        padded.join("  ").trim_end().to_owned() + "\n"
+    };
+    let body = rows.iter().map(|row| line(row.each_ref().map(String::as_str)));
+    [line(headings)].into_iter().chain(body).collect()
+}
+
+/// A duration in its largest whole unit, in which people think of it: `"3 d"`.
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["@a:b", "user"], ["@long:b", "administrator"]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(["USER", "ROLE"], &rows), "USER     ROLE\n@a:b     user\n@long:b  administrator\n");
+        assert_eq!(table(["USER", "ROLE"], &[]), "USER  ROLE\n");
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let cases = [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_199, "1 h"), (86_399, "23 h"), (259_200, "3 d")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(Duration::from_secs(seconds)), text);
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What an operator may ask of the server, through the commands of the binary, whether it is running or not.
+
+mod protocol;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use ruma::{OwnedUserId, UserId};
+use tracing::info;
+
+pub use self::{
+    protocol::{AdminAnswer, AdminRequest, AdminResponse, TokenSummary, UserSummary},
+    socket::{AdminSocket, ask},
+};
+use crate::{
+    clock::Clock,
+    error::{Error, Result},
+    users::{
+        self, Account, Accounts, Admission, Belongings, NewAccount, NewRegistrationToken, OtherSessions, Registration,
+        RegistrationToken, RegistrationTokens, Role, Sessions, Users,
+    },
+};
+
+/// A cheap-clone service that carries out what operators ask for.
+#[derive(Clone)]
+pub struct Admin {
+    accounts: Accounts,
+    sessions: Sessions,
+    registration: Registration,
+    registration_tokens: RegistrationTokens,
+    clock: Clock,
+}
+
+impl Admin {
+    /// Carries commands out on those of `users` that they are about.
+    pub fn new(users: &Users, clock: Clock) -> Self {
+        Self {
+            accounts: users.accounts.clone(),
+            sessions: users.sessions.clone(),
+            registration: users.registration.clone(),
+            registration_tokens: users.registration_tokens.clone(),
+            clock,
+        }
+    }
+
+    /// Carries out `request`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the service behind the request, with a sentence for the operator.
+    pub async fn handle(&self, request: AdminRequest) -> Result<AdminResponse> {
+        match request {
+            AdminRequest::CreateUser { name, password, role } => self.create_user(name, password, role).await,
+            AdminRequest::ListUsers => self.list_users().await,
+            AdminRequest::SetPassword { name, password } => self.set_password(&name, &password).await,
+            AdminRequest::SetRole { name, role } => self.set_role(&name, role).await,
+            AdminRequest::Deactivate { name } => self.deactivate(&name).await,
+            AdminRequest::CreateToken { token, uses_allowed, expires_in, role } => {
+                let expires_at = expires_in.map(|after| self.clock.millis() + after.as_millis() as u64);
+                self.create_token(NewRegistrationToken { token, uses_allowed, expires_at, role }).await
+            }
+            AdminRequest::ListTokens => self.list_tokens().await,
+            AdminRequest::RevokeToken { token } => self.revoke_token(token).await,
+        }
+    }
+
+    async fn create_user(&self, name: String, password: String, role: Role) -> Result<AdminResponse> {
+        let admission = Admission::Granted(role);
+        let new = NewAccount { username: Some(name), password: Some(password), display_name: None, admission };
+        let user = self.registration.register(new).await?;
+        info!(%user, ?role, "the operator made an account");
+        Ok(AdminResponse::User(user))
+    }
+
+    async fn list_users(&self) -> Result<AdminResponse> {
+        let now = self.clock.millis();
+        let summary = |(user_id, account): (OwnedUserId, Account)| UserSummary {
+            user_id,
+            role: account.role,
+            standing: account.standing,
+            age: Duration::from_millis(now.saturating_sub(account.created_at)),
+        };
+        Ok(AdminResponse::Users(self.accounts.list().await?.into_iter().map(summary).collect()))
+    }
+
+    async fn set_password(&self, name: &str, password: &str) -> Result<AdminResponse> {
+        let user = self.user(name)?;
+        let everywhere = OtherSessions::End { but: None };
+        users::change_password(&self.accounts, &self.sessions, &user, password, &everywhere).await?;
+        info!(%user, "the operator set a new password");
+        Ok(AdminResponse::User(user))
+    }
+
+    async fn deactivate(&self, name: &str) -> Result<AdminResponse> {
+        let user = self.user(name)?;
+        users::deactivate(&self.accounts, &self.sessions, &user, Belongings::Keep).await?;
+        info!(%user, "the operator deactivated an account");
+        Ok(AdminResponse::User(user))
+    }
+
+    async fn set_role(&self, name: &str, role: Role) -> Result<AdminResponse> {
+        let user = self.user(name)?;
+        self.accounts.set_role(&user, role).await?;
+        info!(%user, ?role, "the operator changed what an account may do");
+        Ok(AdminResponse::User(user))
+    }
+
+    async fn create_token(&self, new: NewRegistrationToken) -> Result<AdminResponse> {
+        let role = new.role;
+        let token = self.registration_tokens.create(new).await?;
+        info!(?role, "the operator made a registration token");
+        Ok(AdminResponse::Token(token))
+    }
+
+    async fn list_tokens(&self) -> Result<AdminResponse> {
+        let now = self.clock.millis();
+        let summary = |(token, row): (String, RegistrationToken)| TokenSummary {
+            token,
+            uses_allowed: row.uses_allowed,
+            uses: row.uses,
+            expires_in: row.expires_at.map(|at| Duration::from_millis(at.saturating_sub(now))),
+            role: row.role,
+        };
+        Ok(AdminResponse::Tokens(self.registration_tokens.list().await?.into_iter().map(summary).collect()))
+    }
+
+    async fn revoke_token(&self, token: String) -> Result<AdminResponse> {
+        self.registration_tokens.revoke(&token).await?;
+        info!("the operator revoked a registration token");
+        Ok(AdminResponse::Token(token))
+    }
+
+    /// Whom the operator means by a localpart or a whole user id.
+    fn user(&self, name: &str) -> Result<OwnedUserId> {
+        UserId::parse_with_server_name(name.to_ascii_lowercase(), self.accounts.server_name()).map_err(|_| {
+            Error::invalid(format!("\"{name}\" is neither a user id nor the part of one before the colon."))
+        })
+    }
+}
