@@ -40,6 +40,21 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("TIMELINE.put", &["src/rooms/append.rs"], "one place writes the timeline"),
     ("TIMELINE.delete", &["src/rooms/append.rs"], "one place writes the timeline"),
     ("Family", &["src/storage/"], "tables are declared in storage/schema/"),
+    ("schema", OWNERS_OF_TABLES, "what is above the services asks them and touches no table"),
+];
+
+/// Where tables are read and written.
+const OWNERS_OF_TABLES: &[&str] = &[
+    "src/storage/",
+    "src/streams/",
+    "src/users/",
+    "src/media/",
+    "src/rooms/",
+    "src/encryption/",
+    "src/presence",
+    "src/sync/",
+    "src/delivery/",
+    "src/search/",
 ];
 
 /// Code that may stand nowhere, and what to do instead.
