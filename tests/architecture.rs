@@ -431,7 +431,7 @@ fn a_use_of_a_higher_layer_or_a_neighbour_is_found() {
 fn a_confined_name_outside_its_place_is_found() {
     for (what, places, _) in CONFINED {
         let code = format!("\nfn f() {{ {}(); }}", what.trim_start_matches("extern "));
-        assert_finds(confined_names, "src/users/accounts.rs", &code, &[2]);
+        assert_finds(confined_names, "src/cli/init.rs", &code, &[2]);
         for place in *places {
             let inside = if place.ends_with('/') { format!("{place}inside.rs") } else { (*place).to_owned() };
             assert_finds(confined_names, &inside, &code, &[]);
