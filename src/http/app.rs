@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     config::Config,
     rooms::Rooms,
+    shutdown::Shutdown,
     storage::Store,
     users::{
         AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Registration,
@@ -28,6 +29,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// The current time.
     pub clock: Clock,
+    /// The news that the server is stopping, which ends requests that wait.
+    pub shutdown: Shutdown,
     /// Where everything is kept; handlers take snapshots of it for the services that read from one.
     pub store: Store,
     /// How often one client may ask.
@@ -59,6 +62,12 @@ impl FromRef<App> for Arc<Config> {
 impl FromRef<App> for Clock {
     fn from_ref(app: &App) -> Self {
         app.0.clock.clone()
+    }
+}
+
+impl FromRef<App> for Shutdown {
+    fn from_ref(app: &App) -> Self {
+        app.0.shutdown.clone()
     }
 }
 

@@ -55,13 +55,13 @@ pub fn check(config: &Config) -> Result<()> {
 
 async fn serve(config: Arc<Config>) -> Result<()> {
     let mut stop = StopSignals::new()?;
-    let shutdown = Shutdown::default();
     // An address that is taken is found out before the database is opened; who connects this early is served soon.
     let mut bound = Vec::new();
     for listener in &config.listeners {
         bound.push(Bound::new(listener).await?);
     }
     let ready = Ready::new(config.clone())?;
+    let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
 
     let mut listening = JoinSet::new();

@@ -10,6 +10,7 @@ use crate::{
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
     rooms::{Rooms, Settings},
+    shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
     streams::Notifier,
     users::{Sessions, Users},
@@ -23,6 +24,8 @@ pub struct Ready {
     pub admin: Admin,
     /// Whose memory of when devices were last seen is to be written now and then.
     pub(super) sessions: Sessions,
+    /// Tells everyone who waits that the server is stopping.
+    pub(super) shutdown: Shutdown,
     store: Store,
 }
 
@@ -35,6 +38,7 @@ impl Ready {
     pub fn new(config: Arc<Config>) -> Result<Self> {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
+        let shutdown = Shutdown::default();
         let users = Users::new(&store, &notifier, &clock, &config)?;
         let settings = Settings {
             server_name: config.server_name.clone(),
@@ -49,10 +53,12 @@ impl Ready {
                 rate_limits: RateLimits::new(&config.limits),
                 config,
                 clock,
+                shutdown: shutdown.clone(),
                 store: store.clone(),
                 users,
                 rooms,
             }),
+            shutdown,
             store,
         })
     }

@@ -5,3 +5,4 @@ mod support;
 
 mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
+mod clients_connect_in_several_ways;
