@@ -6,6 +6,7 @@ use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts, Query},
     http::{HeaderMap, Uri, header::AUTHORIZATION, request::Parts},
 };
+use ruma::UserId;
 use serde::Deserialize;
 
 use super::client_address::ClientAddress;
@@ -23,6 +24,20 @@ pub struct Caller(Arc<Session>);
 
 /// A caller whose account may be locked. Such a caller can do nothing but log out, so that only logging out takes this.
 pub struct LockedOrNot(pub Caller);
+
+impl Caller {
+    /// Checks that `user`, whom the path names, is the caller.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if it is somebody else.
+    pub fn require_self(&self, user: &UserId) -> Result<()> {
+        match self.user_id == *user {
+            true => Ok(()),
+            false => Err(Error::forbidden("You can do this for yourself only.")),
+        }
+    }
+}
 
 impl Deref for Caller {
     type Target = Session;

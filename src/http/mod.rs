@@ -9,6 +9,7 @@ pub mod endpoint;
 mod error_response;
 mod json;
 pub mod rate_limit;
+pub mod reauthentication;
 mod request_log;
 pub mod routing;
 

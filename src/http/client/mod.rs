@@ -1,8 +1,18 @@
 //! Every route of the client-server API on one page, in the order of the specification's sections.
 
+mod account;
+mod account_data;
+mod devices;
 mod discovery;
+mod filter;
+mod login;
+mod login_request;
+mod openid;
+mod profile;
+mod push_rules;
+mod register;
 
-use axum::Router;
+use axum::{Router, routing::get};
 
 use super::{app::App, routing::Endpoints as _};
 
@@ -13,6 +23,58 @@ pub fn routes() -> Router<App> {
         .endpoint(discovery::homeserver)
         .endpoint(discovery::support)
         .endpoint(discovery::versions)
+        // Account registration
+        .endpoint(register::register)
+        .endpoint(register::availability)
+        .endpoint(register::token_validity)
+        .route("/_synapse/admin/v1/register", get(register::shared_secret_nonce).post(register::shared_secret))
+        // Login and logout
+        .endpoint(login::flows)
+        .endpoint(login::login)
+        .endpoint(login::login_token)
+        .endpoint(login::refresh)
+        .endpoint(login::logout)
+        .endpoint(login::logout_all)
+        // Account management
+        .endpoint(account::change_password)
+        .endpoint(account::deactivate)
+        .endpoint(account::third_party_ids)
+        .endpoint(account::whoami)
         // Capabilities negotiation
         .endpoint(discovery::capabilities)
+        // Filtering
+        .endpoint(filter::create)
+        .endpoint(filter::get)
+        // Profiles
+        .endpoint(profile::get)
+        .endpoint(profile::get_field)
+        .endpoint(profile::set_field)
+        .endpoint(profile::delete_field)
+        // Device management
+        .endpoint(devices::list)
+        .endpoint(devices::get)
+        .endpoint(devices::rename)
+        .endpoint(devices::delete)
+        .endpoint(devices::delete_many)
+        // Push rules
+        .endpoint(push_rules::all)
+        .endpoint(push_rules::global)
+        .endpoint(push_rules::get)
+        .endpoint(push_rules::set)
+        .endpoint(push_rules::delete)
+        .endpoint(push_rules::enabled)
+        .endpoint(push_rules::set_enabled)
+        .endpoint(push_rules::actions)
+        .endpoint(push_rules::set_actions)
+        // Client config and room tagging
+        .endpoint(account_data::get_global)
+        .endpoint(account_data::set_global)
+        .endpoint(account_data::get_of_room)
+        .endpoint(account_data::set_of_room)
+        .endpoint(account_data::tags)
+        .endpoint(account_data::set_tag)
+        .endpoint(account_data::delete_tag)
+        // OpenID
+        .endpoint(openid::request_token)
+        .endpoint(openid::user_info)
 }

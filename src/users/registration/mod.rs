@@ -102,6 +102,15 @@ impl Registration {
         }
     }
 
+    /// Checks that `password` may be the one of a new account.
+    ///
+    /// # Errors
+    ///
+    /// `WeakPassword` if it is too weak.
+    pub fn check_password(&self, password: &str) -> Result<()> {
+        self.accounts.passwords().check_strength(password)
+    }
+
     /// Makes an account and returns its id.
     ///
     /// # Errors

@@ -1,0 +1,129 @@
+//! Logging in and out: "Login", "Refreshing access tokens" and "Logout" in the client-server specification.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use ruma::api::client::{
+    session::{
+        get_login_token,
+        get_login_types::{
+            self,
+            v3::{LoginType, PasswordLoginType, TokenLoginType},
+        },
+        login::{
+            self,
+            v3::{DiscoveryInfo, HomeserverInfo, LoginInfo, Password},
+        },
+        logout, logout_all, refresh_token,
+    },
+    uiaa::UserIdentifier,
+};
+
+use super::login_request::LoginRequest;
+use crate::{
+    config::Config,
+    error::{Error, Kind, Result},
+    http::{
+        authenticate::{Caller, LockedOrNot},
+        client_address::ClientAddress,
+        endpoint::{Answer, Reply, Request},
+        rate_limit::{Limit, RateLimits},
+        reauthentication::Reauthentication,
+    },
+    users::{Accounts, LoginTokens, NewDevice, Refreshing, Sessions},
+};
+
+pub async fn flows(_: Request<get_login_types::v3::Request>) -> Answer<get_login_types::v3::Response> {
+    let mut token = TokenLoginType::new();
+    token.get_login_token = true;
+    let flows = vec![LoginType::Password(PasswordLoginType::new()), LoginType::Token(token)];
+    Ok(Reply(get_login_types::v3::Response::new(flows)))
+}
+
+pub async fn login(
+    State(config): State<Arc<Config>>,
+    State(rate_limits): State<RateLimits>,
+    State(accounts): State<Accounts>,
+    State(login_tokens): State<LoginTokens>,
+    State(sessions): State<Sessions>,
+    ClientAddress(address): ClientAddress,
+    Request(LoginRequest(request)): Request<LoginRequest>,
+) -> Answer<login::v3::Response> {
+    rate_limits.spend(Limit::Login, address)?;
+    let user = match &request.login_info {
+        LoginInfo::Password(password) => {
+            let user = accounts.user_called(name(password)?)?;
+            rate_limits.spend(Limit::Login, &*user)?;
+            accounts.check_password(&user, &password.password).await?;
+            user
+        }
+        LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,
+        _ => return Err(Kind::Unknown.with("This server does not know this way to log in.")),
+    };
+    let refreshing = if request.refresh_token { Refreshing::Supported } else { Refreshing::Unsupported };
+    let device =
+        NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name, refreshing };
+    let grant = sessions.start(&user, device).await?;
+
+    let mut response = login::v3::Response::new(grant.user_id, grant.access_token.reveal(), grant.device_id);
+    response.refresh_token = grant.refresh_token.map(|token| token.reveal());
+    response.expires_in = grant.expires_in;
+    response.well_known = config.well_known.client.clone().map(|url| DiscoveryInfo::new(HomeserverInfo::new(url)));
+    Ok(Reply(response))
+}
+
+/// Whom the client names, in today's way or in that of r0.
+fn name(password: &Password) -> Result<&str> {
+    #[expect(deprecated, reason = "old clients still name their user this way")]
+    match (&password.identifier, &password.user) {
+        (Some(UserIdentifier::Matrix(identifier)), _) => Ok(&identifier.user),
+        (None, Some(user)) => Ok(user),
+        (None, None) if password.address.is_none() => Err(Kind::MissingParam.with("The user is not named.")),
+        _ => Err(Error::forbidden("On this server people are known by their user id only.")),
+    }
+}
+
+pub async fn refresh(
+    State(rate_limits): State<RateLimits>,
+    State(sessions): State<Sessions>,
+    ClientAddress(address): ClientAddress,
+    Request(request): Request<refresh_token::v3::Request>,
+) -> Answer<refresh_token::v3::Response> {
+    let grant = sessions.refresh(&request.refresh_token).await.inspect_err(|_| {
+        // Only a wrong token counts, since every client of a household refreshes its own from one address.
+        let _ = rate_limits.spend(Limit::Login, address);
+    })?;
+    let mut response = refresh_token::v3::Response::new(grant.access_token.reveal());
+    response.refresh_token = grant.refresh_token.map(|token| token.reveal());
+    response.expires_in_ms = grant.expires_in;
+    Ok(Reply(response))
+}
+
+pub async fn login_token(
+    State(login_tokens): State<LoginTokens>,
+    reauthentication: Reauthentication,
+    caller: Caller,
+    Request(request): Request<get_login_token::v1::Request>,
+) -> Answer<get_login_token::v1::Response> {
+    reauthentication.require(&caller, "get a login token", Vec::new(), request.auth.as_ref()).await?;
+    let token = login_tokens.issue(&caller.user_id).await?;
+    Ok(Reply(get_login_token::v1::Response::new(login_tokens.lifetime(), token.reveal())))
+}
+
+pub async fn logout(
+    State(sessions): State<Sessions>,
+    LockedOrNot(caller): LockedOrNot,
+    _: Request<logout::v3::Request>,
+) -> Answer<logout::v3::Response> {
+    sessions.end(&caller.user_id, std::slice::from_ref(&caller.device_id)).await?;
+    Ok(Reply(logout::v3::Response::new()))
+}
+
+pub async fn logout_all(
+    State(sessions): State<Sessions>,
+    LockedOrNot(caller): LockedOrNot,
+    _: Request<logout_all::v3::Request>,
+) -> Answer<logout_all::v3::Response> {
+    sessions.end_all(&caller.user_id).await?;
+    Ok(Reply(logout_all::v3::Response::new()))
+}

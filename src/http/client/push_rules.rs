@@ -1,0 +1,95 @@
+//! What a user wants to be notified of: "Push Rules: API" in the client-server specification.
+
+use axum::extract::State;
+use ruma::api::client::push::{
+    delete_pushrule, get_pushrule, get_pushrule_actions, get_pushrule_enabled, get_pushrules_all,
+    get_pushrules_global_scope, set_pushrule, set_pushrule_actions, set_pushrule_enabled,
+};
+
+use crate::{
+    http::{
+        authenticate::Caller,
+        endpoint::{Answer, Reply, Request},
+    },
+    users::{Place, PushRules},
+};
+
+pub async fn all(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    _: Request<get_pushrules_all::v3::Request>,
+) -> Answer<get_pushrules_all::v3::Response> {
+    Ok(Reply(get_pushrules_all::v3::Response::new(push_rules.current(&caller.user_id).await?)))
+}
+
+pub async fn global(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    _: Request<get_pushrules_global_scope::v3::Request>,
+) -> Answer<get_pushrules_global_scope::v3::Response> {
+    Ok(Reply(get_pushrules_global_scope::v3::Response::new(push_rules.current(&caller.user_id).await?)))
+}
+
+pub async fn get(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<get_pushrule::v3::Request>,
+) -> Answer<get_pushrule::v3::Response> {
+    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    Ok(Reply(get_pushrule::v3::Response::new(rule.into())))
+}
+
+pub async fn set(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<set_pushrule::v3::Request>,
+) -> Answer<set_pushrule::v3::Response> {
+    let place = Place { before: request.before, after: request.after };
+    push_rules.put(&caller.user_id, request.rule, place).await?;
+    Ok(Reply(set_pushrule::v3::Response::new()))
+}
+
+pub async fn delete(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<delete_pushrule::v3::Request>,
+) -> Answer<delete_pushrule::v3::Response> {
+    push_rules.remove(&caller.user_id, request.kind, &request.rule_id).await?;
+    Ok(Reply(delete_pushrule::v3::Response::new()))
+}
+
+pub async fn enabled(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<get_pushrule_enabled::v3::Request>,
+) -> Answer<get_pushrule_enabled::v3::Response> {
+    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    Ok(Reply(get_pushrule_enabled::v3::Response::new(rule.enabled())))
+}
+
+pub async fn set_enabled(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<set_pushrule_enabled::v3::Request>,
+) -> Answer<set_pushrule_enabled::v3::Response> {
+    push_rules.set_enabled(&caller.user_id, request.kind, &request.rule_id, request.enabled).await?;
+    Ok(Reply(set_pushrule_enabled::v3::Response::new()))
+}
+
+pub async fn actions(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<get_pushrule_actions::v3::Request>,
+) -> Answer<get_pushrule_actions::v3::Response> {
+    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    Ok(Reply(get_pushrule_actions::v3::Response::new(rule.actions().to_vec())))
+}
+
+pub async fn set_actions(
+    State(push_rules): State<PushRules>,
+    caller: Caller,
+    Request(request): Request<set_pushrule_actions::v3::Request>,
+) -> Answer<set_pushrule_actions::v3::Response> {
+    push_rules.set_actions(&caller.user_id, request.kind, &request.rule_id, request.actions).await?;
+    Ok(Reply(set_pushrule_actions::v3::Response::new()))
+}

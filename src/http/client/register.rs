@@ -1,0 +1,156 @@
+//! Making an account: "Account registration" in the client-server specification, and the way for tools beside it.
+
+use axum::{
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+};
+use ruma::{
+    OwnedDeviceId, OwnedUserId,
+    api::client::account::{
+        check_registration_token_validity, get_username_availability,
+        register::{self, RegistrationKind},
+    },
+};
+use serde::Serialize;
+
+use crate::{
+    error::{Kind, Result},
+    http::{
+        client_address::ClientAddress,
+        endpoint::{Answer, Reply, Request},
+        json::Json,
+        rate_limit::{Limit, RateLimits},
+    },
+    users::{
+        Admission, Grant, InteractiveAuth, NewAccount, NewDevice, Operation, Refreshing, Registration,
+        RegistrationTokens, Sessions, SharedSecretRequest,
+    },
+};
+
+/// A new account and, if its client wants that, its first session; ruma's type has no way to leave the device out.
+#[derive(Serialize)]
+pub struct Registered {
+    user_id: OwnedUserId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_id: Option<OwnedDeviceId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_in_ms: Option<u64>,
+    /// Older clients and tools read it.
+    home_server: String,
+}
+
+pub async fn register(
+    State(rate_limits): State<RateLimits>,
+    State(registration): State<Registration>,
+    State(interactive_auth): State<InteractiveAuth>,
+    State(sessions): State<Sessions>,
+    ClientAddress(address): ClientAddress,
+    Request(request): Request<register::v3::Request>,
+) -> Result<Json<Registered>> {
+    if request.kind == RegistrationKind::Guest {
+        return Err(Kind::GuestAccessForbidden.with("This server has no guests."));
+    }
+    if request.login_type.is_some() {
+        return Err(Kind::Unknown.with("This server has no application services."));
+    }
+    let flows = registration.flows()?;
+    check(&registration, &request).await?;
+    if request.auth.is_some() {
+        rate_limits.spend(Limit::Registration, address)?;
+    }
+    let register = Operation::of_stranger("register");
+    let proof = interactive_auth.authorise(register, &flows, request.auth.as_ref()).await?;
+
+    let password = request.password.ok_or_else(|| Kind::MissingParam.with("A password is needed."))?;
+    let user = registration
+        .register(NewAccount {
+            username: request.username,
+            password: Some(password),
+            display_name: None,
+            admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
+        })
+        .await?;
+    if request.inhibit_login {
+        return Ok(Json(Registered::without_session(user)));
+    }
+    let refreshing = if request.refresh_token { Refreshing::Supported } else { Refreshing::Unsupported };
+    let device =
+        NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name, refreshing };
+    Ok(Json(Registered::with_session(sessions.start(&user, device).await?)))
+}
+
+/// Finds what is wrong with the account before the user authenticates in vain.
+async fn check(registration: &Registration, request: &register::v3::Request) -> Result<()> {
+    if let Some(username) = &request.username {
+        registration.available(username).await?;
+    }
+    match &request.password {
+        Some(password) => registration.check_password(password),
+        None => Ok(()),
+    }
+}
+
+impl Registered {
+    fn with_session(grant: Grant) -> Self {
+        Self {
+            device_id: Some(grant.device_id),
+            access_token: Some(grant.access_token.reveal()),
+            refresh_token: grant.refresh_token.map(|token| token.reveal()),
+            expires_in_ms: grant.expires_in.map(|lifetime| lifetime.as_millis() as u64),
+            ..Self::without_session(grant.user_id)
+        }
+    }
+
+    fn without_session(user_id: OwnedUserId) -> Self {
+        let home_server = user_id.server_name().to_string();
+        Self { user_id, home_server, device_id: None, access_token: None, refresh_token: None, expires_in_ms: None }
+    }
+}
+
+pub async fn availability(
+    State(registration): State<Registration>,
+    Request(request): Request<get_username_availability::v3::Request>,
+) -> Answer<get_username_availability::v3::Response> {
+    registration.available(&request.username).await?;
+    Ok(Reply(get_username_availability::v3::Response::new(true)))
+}
+
+pub async fn token_validity(
+    State(rate_limits): State<RateLimits>,
+    State(registration): State<Registration>,
+    State(tokens): State<RegistrationTokens>,
+    ClientAddress(address): ClientAddress,
+    Request(request): Request<check_registration_token_validity::v1::Request>,
+) -> Answer<check_registration_token_validity::v1::Response> {
+    // Otherwise this would be the place to guess tokens.
+    rate_limits.spend(Limit::Registration, address)?;
+    registration.flows()?;
+    let valid = tokens.is_valid(&request.token).await?;
+    Ok(Reply(check_registration_token_validity::v1::Response::new(valid)))
+}
+
+/// `GET /_synapse/admin/v1/register`
+pub async fn shared_secret_nonce(State(registration): State<Registration>) -> Result<Json<serde_json::Value>> {
+    let nonce = registration.nonce()?;
+    Ok(Json(serde_json::json!({"nonce": nonce})))
+}
+
+/// `POST /_synapse/admin/v1/register`
+pub async fn shared_secret(
+    State(rate_limits): State<RateLimits>,
+    State(registration): State<Registration>,
+    State(sessions): State<Sessions>,
+    ClientAddress(address): ClientAddress,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Registered>> {
+    let body = body.map_err(|_| Kind::Unknown.with("The body of the request did not arrive whole."))?;
+    let request: SharedSecretRequest = serde_json::from_slice(&body)
+        .map_err(|cause| Kind::BadJson.with(format!("The body of the request is not what is asked for: {cause}.")))?;
+    rate_limits.spend(Limit::Login, address)?;
+    let user = registration.register_with_secret(request).await?;
+    Ok(Json(Registered::with_session(sessions.start(&user, NewDevice::default()).await?)))
+}
