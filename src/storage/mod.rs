@@ -5,6 +5,7 @@
 //! are durable. What is below is behind the [`Engine`](engine::Engine) trait: RocksDB, or memory in tests.
 
 mod batch;
+mod conflicts;
 #[cfg(test)]
 mod conformance;
 mod encoder;
@@ -26,6 +27,7 @@ mod writer;
 use std::{fmt, path::Path, sync::Arc, thread, time::Duration};
 
 pub use batch::{Batch, Operation};
+pub use conflicts::until_settled;
 pub use encoder::Encoder;
 pub use engine::{Commit, Family};
 pub use key::{Absent, EncodeKey, EncodePart, EncodePrefix, Key, KeyPart};

@@ -8,10 +8,10 @@ use ruma::{
 };
 use serde_json::value::RawValue;
 
-use super::{conflicts::until_settled, push_rules::PushRules};
+use super::push_rules::PushRules;
 use crate::{
     error::{Error, Kind, Result},
-    storage::{Batch, Direction, KeyRange, Snapshot, Store, schema::users::ACCOUNT_DATA},
+    storage::{Batch, Direction, KeyRange, Snapshot, Store, schema::users::ACCOUNT_DATA, until_settled},
     streams::{Change, Log, Notifier},
 };
 

@@ -2,13 +2,14 @@
 
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
-use super::{conflicts::until_settled, passwords::Passwords, usernames};
+use super::{passwords::Passwords, usernames};
 use crate::{
     clock::Clock,
     error::{Error, Kind, Result},
     storage::{
         Batch, Direction, KeyRange, Snapshot, Store,
         schema::users::{ACCOUNTS, Account, PasswordHash, Role, Standing},
+        until_settled,
     },
 };
 

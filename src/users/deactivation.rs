@@ -2,12 +2,13 @@
 
 use ruma::UserId;
 
-use super::{accounts::Accounts, conflicts::until_settled, sessions::Sessions};
+use super::{accounts::Accounts, sessions::Sessions};
 use crate::{
     error::Result,
     storage::{
         Batch, KeyRange,
         schema::users::{ACCOUNT_DATA, Account, FILTERS, PROFILES, PUSH_RULES, Standing},
+        until_settled,
     },
     streams::{Change, Log},
 };

@@ -2,7 +2,6 @@
 
 mod account_data;
 mod accounts;
-mod conflicts;
 mod deactivation;
 mod filters;
 mod interactive_auth;

@@ -2,10 +2,10 @@
 
 use ruma::{OwnedDeviceId, UserId};
 
-use super::{accounts::Accounts, conflicts::until_settled, sessions::Sessions};
+use super::{accounts::Accounts, sessions::Sessions};
 use crate::{
     error::Result,
-    storage::{Batch, schema::users::Account},
+    storage::{Batch, schema::users::Account, until_settled},
 };
 
 /// What becomes of the user's sessions when the password changes.

@@ -5,10 +5,10 @@ use ruma::{
     profile::{ProfileFieldName, ProfileFieldValue, UserProfile},
 };
 
-use super::{accounts::Accounts, conflicts::until_settled};
+use super::accounts::Accounts;
 use crate::{
     error::{Error, Kind, Result},
-    storage::{Batch, Snapshot, Store, schema::users::PROFILES},
+    storage::{Batch, Snapshot, Store, schema::users::PROFILES, until_settled},
     streams::{Change, Log, Notifier},
 };
 

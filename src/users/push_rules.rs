@@ -7,10 +7,9 @@ use ruma::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::conflicts::until_settled;
 use crate::{
     error::{Error, Kind, Result},
-    storage::{Batch, Snapshot, Store, schema::users::PUSH_RULES},
+    storage::{Batch, Snapshot, Store, schema::users::PUSH_RULES, until_settled},
     streams::{Change, Log, Notifier},
 };
 

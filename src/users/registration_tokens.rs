@@ -1,12 +1,13 @@
 //! Registration tokens: what an administrator hands to people so that they can make themselves an account.
 
-use super::{conflicts::until_settled, secrets};
+use super::secrets;
 use crate::{
     clock::Clock,
     error::{Error, Kind, Result},
     storage::{
         Batch, Direction, KeyRange, Snapshot, Store,
         schema::users::{REGISTRATION_TOKENS, RegistrationToken, Role},
+        until_settled,
     },
 };
 

@@ -12,9 +12,7 @@ use ruma::{
 
 use self::shared_secret::Nonces;
 pub use self::shared_secret::SharedSecretRequest;
-use super::{
-    accounts::Accounts, conflicts::until_settled, registration_tokens::RegistrationTokens, secrets, usernames,
-};
+use super::{accounts::Accounts, registration_tokens::RegistrationTokens, secrets, usernames};
 use crate::{
     clock::Clock,
     config::{self, RegistrationMode},
@@ -22,6 +20,7 @@ use crate::{
     storage::{
         Batch, Store,
         schema::users::{PROFILES, PasswordHash, Role},
+        until_settled,
     },
 };
 

@@ -8,9 +8,9 @@ use crate::{
     storage::{
         Batch, Direction, KeyRange, Snapshot,
         schema::users::{DEVICES, DEVICES_SEEN, Device, DeviceSeen},
+        until_settled,
     },
     streams::{Change, Log},
-    users::conflicts::until_settled,
 };
 
 /// The longest name of a device, in characters.

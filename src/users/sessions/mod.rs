@@ -20,7 +20,6 @@ pub use self::{
 };
 use super::{
     accounts::Accounts,
-    conflicts::until_settled,
     secrets::{self, TokenHash},
 };
 use crate::{
@@ -30,6 +29,7 @@ use crate::{
     storage::{
         Batch, Store,
         schema::users::{ACCESS_TOKENS, ACCOUNTS, Account, DEVICES, SessionToken, Standing},
+        until_settled,
     },
     streams::Notifier,
 };

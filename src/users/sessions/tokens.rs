@@ -10,10 +10,10 @@ use crate::{
     storage::{
         Batch, Snapshot,
         schema::users::{ACCESS_TOKENS, DEVICES, Device, DeviceTokens, REFRESH_TOKENS, SessionToken},
+        until_settled,
     },
     users::{
         accounts::require_usable,
-        conflicts::until_settled,
         secrets::{self, Token, TokenHash},
     },
 };

@@ -10,7 +10,7 @@ const MAXIMUM_ATTEMPTS: u32 = 100;
 /// # Errors
 ///
 /// Those of `attempt`.
-pub(super) async fn until_settled<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
+pub async fn until_settled<T, F: Future<Output = Result<T>>>(mut attempt: impl FnMut() -> F) -> Result<T> {
     for _ in 1..MAXIMUM_ATTEMPTS {
         match attempt().await {
             Err(error) if error.kind == Kind::Conflict => {}
