@@ -147,7 +147,10 @@ async fn one_device_lets_another_one_in_once() {
     assert_ne!(session["device_id"], *alice.device_id);
     server.stranger().post("login", body).await.expect_error(403, "M_FORBIDDEN");
     // The next time the password is asked for again.
-    alice.post(get_token, json!({"auth": with_password(&alice, &json!({"session": steps["session"]}))})).await.expect_status(401);
+    alice
+        .post(get_token, json!({"auth": with_password(&alice, &json!({"session": steps["session"]}))}))
+        .await
+        .expect_status(401);
 }
 
 #[tokio::test]

@@ -120,9 +120,7 @@ async fn a_tool_with_the_shared_secret_makes_accounts_on_a_closed_server() {
     let anyone = server.stranger();
     let path = "/_synapse/admin/v1/register";
     let nonce = anyone.get(path).await.expect_ok()["nonce"].as_str().unwrap().to_owned();
-    let request = |mac: &str| {
-        json!({"nonce": nonce, "username": "Admin", "password": "correct horse", "admin": true, "mac": mac})
-    };
+    let request = |mac: &str| json!({"nonce": nonce, "username": "Admin", "password": "correct horse", "admin": true, "mac": mac});
     anyone.post(path, request("00")).await.expect_error(403, "M_FORBIDDEN");
     // A nonce is good for one attempt, right or wrong.
     anyone.post(path, request("00")).await.expect_error(400, "M_UNKNOWN");

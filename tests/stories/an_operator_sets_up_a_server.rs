@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output},
 };
 
+use serde_json::json;
+
 use crate::support::Server;
 
 /// Runs the binary in `folder`, with the words of `line` as its arguments.
@@ -96,4 +98,21 @@ async fn a_second_server_on_the_same_data_is_refused() {
     let second = server.command(&["serve"]).output().unwrap();
     assert!(!second.status.success());
     server.stranger().get("/health").await.expect_ok();
+}
+
+#[tokio::test]
+async fn who_uses_the_token_of_init_becomes_the_administrator() {
+    let server = Server::start_with("[registration]\nmode = \"token\"").await;
+    let register = async |name: &str, token: &str| {
+        let mut body = json!({"username": name, "password": "long enough"});
+        let steps = server.stranger().post("register", body.clone()).await.expect_status(401);
+        body["auth"] = json!({"type": "m.login.registration_token", "token": token, "session": steps["session"]});
+        server.stranger().post("register", body).await
+    };
+
+    register("root", server.first_token()).await.expect_ok();
+    assert_eq!(register("second", server.first_token()).await.status, 401, "the token works once");
+    let users = expect_success(&server.command(&["user", "list"]).output().unwrap());
+    let root = users.lines().find(|line| line.starts_with("@root:")).unwrap();
+    assert!(root.contains("administrator"), "{users}");
 }
