@@ -31,4 +31,5 @@ pub mod server;
 pub mod shutdown;
 pub mod storage;
 pub mod streams;
+pub mod sync;
 pub mod users;

@@ -11,6 +11,7 @@ use crate::{
     rooms::Rooms,
     shutdown::Shutdown,
     storage::Store,
+    sync::Sync,
     users::{
         AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Registration,
         RegistrationTokens, Sessions, Tags, Users,
@@ -39,6 +40,8 @@ pub struct Parts {
     pub users: Users,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
+    /// What changed for a device.
+    pub sync: Sync,
 }
 
 impl App {
@@ -80,6 +83,12 @@ impl FromRef<App> for Store {
 impl FromRef<App> for Rooms {
     fn from_ref(app: &App) -> Self {
         app.0.rooms.clone()
+    }
+}
+
+impl FromRef<App> for Sync {
+    fn from_ref(app: &App) -> Self {
+        app.0.sync.clone()
     }
 }
 

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use ruma::{
-    OwnedUserId, RoomId, UserId,
+    OwnedMxcUri, OwnedUserId, RoomId, UserId,
     events::{StateEventType, room::member::MembershipState},
+    profile::{AvatarUrl, DisplayName},
 };
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ pub(super) struct MemberContent {
     pub displayname: Option<String>,
     /// The picture of the person.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub avatar_url: Option<String>,
+    pub avatar_url: Option<OwnedMxcUri>,
     /// Whether the room was made as a direct chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_direct: Option<bool>,
@@ -200,8 +201,21 @@ impl Rooms {
         &self,
         sender: &UserId,
         target: &UserId,
-        content: MemberContent,
+        mut content: MemberContent,
     ) -> Result<Intent> {
+        let shows_profile =
+            matches!(content.membership, MembershipState::Join | MembershipState::Invite | MembershipState::Knock);
+        if shows_profile && target.server_name() == self.shared.settings.server_name {
+            match self.shared.profiles.get(target).await {
+                Ok(profile) => {
+                    content.displayname = profile.get_static::<DisplayName>().ok().flatten();
+                    content.avatar_url = profile.get_static::<AvatarUrl>().ok().flatten();
+                }
+                // Someone may be invited who has no account yet.
+                Err(error) if error.kind == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         Intent::state(sender, StateEventType::RoomMember, target.as_str(), &content)
     }
 

@@ -10,33 +10,55 @@ mod create_plan;
 mod draft;
 mod load;
 mod membership;
+mod of_user;
+mod pagination;
+mod render;
 mod restricted;
 mod room;
 mod send;
 mod state;
-pub mod timeline;
-pub mod visibility;
+mod state_at;
+mod state_delta;
+mod timeline;
+mod visibility;
 
 use std::sync::Arc;
 
 use ruma::{OwnedServerName, RoomVersionId};
 
 use self::load::LoadedRooms;
-pub use self::{append::Writer, draft::Intent, room::Room, state::RoomState, visibility::Viewer};
-use crate::{clock::Clock, config::HistoryVisibility, matrix::signing::SigningKey, storage::Store, streams::Notifier};
+pub use self::{
+    append::Writer,
+    draft::Intent,
+    pagination::PageToken,
+    render::Recipient,
+    room::Room,
+    state::RoomState,
+    timeline::{Page, PageRequest, TimelineEvent},
+    visibility::Viewer,
+};
+use crate::{
+    clock::Clock,
+    config::HistoryVisibility,
+    matrix::signing::SigningKey,
+    storage::Store,
+    streams::Notifier,
+    users::{AccountData, Profiles, Users},
+};
 
 /// The service of rooms: a cheap-clone handle.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rooms {
     shared: Arc<Shared>,
 }
 
 /// What all parts of the service share.
-#[derive(Debug)]
 struct Shared {
     store: Store,
     clock: Clock,
     notifier: Notifier,
+    profiles: Profiles,
+    account_data: AccountData,
     key: SigningKey,
     settings: Settings,
     loaded: LoadedRooms,
@@ -54,10 +76,18 @@ pub struct Settings {
 }
 
 impl Rooms {
-    /// The service over `store`, signing events with `key`.
-    pub fn new(store: Store, clock: Clock, notifier: Notifier, key: SigningKey, settings: Settings) -> Self {
+    /// The service over `store` for the people in `users`, signing events with `key`.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        notifier: Notifier,
+        users: &Users,
+        key: SigningKey,
+        settings: Settings,
+    ) -> Self {
+        let (profiles, account_data) = (users.profiles.clone(), users.account_data.clone());
         let loaded = LoadedRooms::default();
-        Self { shared: Arc::new(Shared { store, clock, notifier, key, settings, loaded }) }
+        Self { shared: Arc::new(Shared { store, clock, notifier, profiles, account_data, key, settings, loaded }) }
     }
 }
 

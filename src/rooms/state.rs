@@ -78,6 +78,16 @@ impl RoomState {
         self.events.entry(kind).or_default().insert(state_key.into(), event);
     }
 
+    /// Takes out the state event of this type and state key.
+    pub(super) fn remove(&mut self, kind: &StateEventType, state_key: &str) {
+        if *kind == StateEventType::RoomMember {
+            self.set_member(state_key, None);
+        }
+        if let Some(events) = self.events.get_mut(kind) {
+            events.remove(state_key);
+        }
+    }
+
     /// Keeps the sets of joined and invited users true.
     fn set_member(&mut self, state_key: &str, membership: Option<MembershipState>) {
         let Ok(user) = UserId::parse(state_key) else { return };

@@ -13,12 +13,16 @@ use super::{timeline::PageRequest, *};
 use crate::storage::{Direction, KeyRange};
 
 fn rooms() -> Rooms {
+    let text = "server_name = \"example.org\"\ndata_dir = \"data\"";
+    let config = crate::config::Config::read(text, "".as_ref(), []).unwrap();
+    let (store, clock, notifier) = (Store::in_memory(), Clock::manual(1_000), Notifier::default());
+    let users = Users::new(&store, &notifier, &clock, &config).unwrap();
     let settings = Settings {
         server_name: server_name!("example.org").to_owned(),
         default_version: RoomVersionId::V12,
         default_history_visibility: HistoryVisibility::Joined,
     };
-    Rooms::new(Store::in_memory(), Clock::manual(1_000), Notifier::default(), SigningKey::generate(), settings)
+    Rooms::new(store, clock, notifier, &users, SigningKey::generate(), settings)
 }
 
 fn alice() -> OwnedUserId {

@@ -1,6 +1,6 @@
 //! Reads a room's timeline, page by page, as one reader may see it.
 
-use ruma::{DeviceId, EventId, OwnedEventId, RoomId};
+use ruma::{DeviceId, EventId, RoomId};
 
 use super::{Room, Rooms, Viewer};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     matrix::event::Event,
     storage::{
         Direction, KeyRange, Order, Snapshot,
-        schema::rooms::{EVENT_PLACES, EventHeader, EventPlace, TIMELINE, TimelineRow},
+        schema::rooms::{EVENT_PLACES, EventHeader, TIMELINE, TimelineRow},
     },
 };
 
@@ -96,13 +96,10 @@ impl Rooms {
         row.map(|row| parse(room, place.order, row)).transpose()
     }
 
-    /// Several events of a room, in the order of their ids, whoever asks; unknown ones are left out.
-    pub async fn events(&self, snapshot: &Snapshot, room: &Room, ids: &[OwnedEventId]) -> Result<Vec<TimelineEvent>> {
-        let places = EVENT_PLACES.get_many(snapshot, ids.iter().map(|id| (id,))).await?;
-        let own = |place: Option<EventPlace>| place.filter(|place| place.room_id == room.id);
-        let orders: Vec<_> = places.into_iter().filter_map(own).map(|place| place.order).collect();
+    /// The events at these places of a room, whoever asks; places without one are left out.
+    pub async fn events_at(&self, snapshot: &Snapshot, room: &Room, orders: &[Order]) -> Result<Vec<TimelineEvent>> {
         let rows = TIMELINE.get_many(snapshot, orders.iter().map(|order| (&room.id, *order))).await?;
-        let found = orders.into_iter().zip(rows).filter_map(|(order, row)| Some((order, row?)));
+        let found = orders.iter().zip(rows).filter_map(|(order, row)| Some((*order, row?)));
         found.map(|(order, row)| parse(room, order, row)).collect()
     }
 

@@ -3,7 +3,7 @@
 //! Every path that returns events makes a [`Viewer`] for its reader and asks it. A viewer holds the few changes of the
 //! reader's membership and of the room's history visibility, so that a whole page is judged without another read.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use ruma::{
     OwnedUserId, RoomId, UserId,
@@ -13,6 +13,7 @@ use ruma::{
     },
 };
 
+use super::Rooms;
 use crate::{
     error::Result,
     matrix::{
@@ -25,6 +26,14 @@ use crate::{
     },
 };
 
+impl Rooms {
+    /// What decides over what `user` may see in a room as of `snapshot`.
+    pub async fn viewer(&self, snapshot: &Snapshot, room_id: &RoomId, user: &UserId) -> Result<Viewer> {
+        let ignored = self.shared.account_data.ignored_users(snapshot, user).await?;
+        Viewer::load(snapshot, room_id, user, ignored).await
+    }
+}
+
 /// One reader of one room, at one moment.
 #[derive(Clone, Debug)]
 pub struct Viewer {
@@ -34,7 +43,7 @@ pub struct Viewer {
     /// The room's history visibility, likewise.
     visibilities: Vec<(Order, HistoryVisibility)>,
     /// The people whose messages the reader does not want to see.
-    ignored: HashSet<OwnedUserId>,
+    ignored: BTreeSet<OwnedUserId>,
 }
 
 impl Viewer {
@@ -43,7 +52,7 @@ impl Viewer {
         snapshot: &Snapshot,
         room_id: &RoomId,
         user: &UserId,
-        ignored: HashSet<OwnedUserId>,
+        ignored: BTreeSet<OwnedUserId>,
     ) -> Result<Self> {
         let own = words(snapshot, room_id, StateEventType::RoomMember, user.as_str()).await?;
         let room = words(snapshot, room_id, StateEventType::RoomHistoryVisibility, "").await?;
@@ -71,6 +80,11 @@ impl Viewer {
     /// The reader's membership now.
     pub fn membership(&self) -> MembershipState {
         self.memberships.last().map_or(MembershipState::Leave, |(_, membership)| membership.clone())
+    }
+
+    /// Whether the reader was a member of the room at any time.
+    pub fn was_ever_joined(&self) -> bool {
+        self.memberships.iter().any(|(_, membership)| *membership == MembershipState::Join)
     }
 
     /// Whether the reader may see the event at `order`

@@ -12,7 +12,8 @@ use crate::{
     rooms::{Rooms, Settings},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
-    streams::Notifier,
+    streams::{Ephemerals, Notifier},
+    sync::{Sources, Sync},
     users::{Sessions, Users},
 };
 
@@ -45,7 +46,11 @@ impl Ready {
             default_version: config.rooms.default_version.clone(),
             default_history_visibility: config.rooms.default_history_visibility,
         };
-        let rooms = Rooms::new(store.clone(), clock.clone(), notifier, key, settings);
+        let rooms = Rooms::new(store.clone(), clock.clone(), notifier.clone(), &users, key, settings);
+        let sources = Sources { rooms: rooms.clone(), account_data: users.account_data.clone() };
+        // Positions of what is only in memory start anew with the process; the number tells clients which start is meant.
+        let ephemerals = Ephemerals::new(rand::random());
+        let sync = Sync::new(store.clone(), clock.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
             admin: Admin::new(&users, clock.clone()),
@@ -57,6 +62,7 @@ impl Ready {
                 store: store.clone(),
                 users,
                 rooms,
+                sync,
             }),
             shutdown,
             store,

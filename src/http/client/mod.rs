@@ -11,6 +11,7 @@ mod openid;
 mod profile;
 mod push_rules;
 mod register;
+mod sync;
 
 use axum::{Router, routing::get};
 
@@ -45,6 +46,8 @@ pub fn routes() -> Router<App> {
         // Filtering
         .endpoint(filter::create)
         .endpoint(filter::get)
+        // Syncing
+        .endpoint(sync::sync)
         // Profiles
         .endpoint(profile::get)
         .endpoint(profile::get_field)

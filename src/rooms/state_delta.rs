@@ -1,0 +1,31 @@
+//! How the state of a room differs between two places of its timeline, at a cost that grows with the difference.
+
+use std::collections::BTreeMap;
+
+use super::{Room, Rooms, timeline::TimelineEvent};
+use crate::{
+    error::Result,
+    storage::{
+        Direction, KeyRange, Order, Snapshot,
+        schema::rooms::{STATE_CHANGES, StatePlace},
+    },
+};
+
+impl Rooms {
+    /// The state events that hold after `until` and did not after `since`, oldest first.
+    pub async fn state_delta(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        since: Order,
+        until: Order,
+    ) -> Result<Vec<TimelineEvent>> {
+        let range = KeyRange::prefix_after((&room.id,), since).and(KeyRange::prefix_until((&room.id,), until));
+        let changes = STATE_CHANGES.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
+        let newest: BTreeMap<StatePlace, Order> =
+            changes.into_iter().map(|((_, order), place)| (place, order)).collect();
+        let mut orders: Vec<Order> = newest.into_values().collect();
+        orders.sort_unstable();
+        self.events_at(snapshot, room, &orders).await
+    }
+}

@@ -1,0 +1,64 @@
+//! A joined room in a sync.
+
+use ruma::{RoomId, api::client::sync::sync_events::v3::JoinedRoom, events::room::member::MembershipState};
+
+use super::{
+    Reading, StateExtent, Sync, account_data,
+    changed::Changed,
+    state::{self, Scope},
+    summary::summary,
+    timeline,
+};
+use crate::{
+    error::Result,
+    rooms::{Room, Viewer},
+    storage::Order,
+    streams::Position,
+};
+
+/// How much of a room the device knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing: the user was not in the room, or the device starts anew.
+    Nothing,
+    /// What happened up to this position.
+    Until(Position),
+}
+
+impl Known {
+    /// What the device knows of a room, by where it stands and whether the user was in the room there.
+    fn of(reading: &Reading, viewer: &Viewer) -> Self {
+        match reading.since_position() {
+            Some(since) if viewer.membership_at(Order::Live(since)) == MembershipState::Join => Self::Until(since),
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// What there is to tell of a joined room, if anything.
+pub(super) async fn section(
+    sync: &Sync,
+    reading: &Reading,
+    room_id: &RoomId,
+    changed: Option<&Changed>,
+) -> Result<Option<JoinedRoom>> {
+    let room: &Room = &*sync.rooms.room(room_id).await?;
+    let viewer = sync.rooms.viewer(&reading.snapshot, room_id, &reading.user).await?;
+    let known = Known::of(reading, &viewer);
+    let until = Order::Live(reading.until());
+    let timeline = timeline::section(sync, reading, room, &viewer, known).await?;
+    let whole = known == Known::Nothing || reading.extent == StateExtent::Full;
+    let scope = Scope { room, known, whole, until };
+    let delta = state::delta(sync, reading, &scope, &timeline).await?;
+
+    let mut section = JoinedRoom::new();
+    if whole || timeline.has_members() || delta.iter().any(|event| event.membership().is_some()) {
+        let state = sync.rooms.state_at(room, until).await?;
+        section.summary = summary(&state, &reading.user);
+    }
+    section.state = state::section(sync, reading, &scope, &timeline, delta, &section.summary.heroes).await?;
+    let changed = changed.filter(|_| known != Known::Nothing);
+    section.account_data.events = account_data::of_room(sync, reading, room_id, changed).await?;
+    section.timeline = timeline.timeline;
+    Ok((whole || !section.is_empty()).then_some(section))
+}

@@ -1,0 +1,206 @@
+//! What changed for one device since a position: `/sync`
+//! ([spec](https://spec.matrix.org/v1.19/client-server-api/#syncing)).
+//!
+//! A sync registers with the notifier, reads one snapshot, and waits if there is nothing to tell. Each section of the answer
+//! has a small file of its own.
+
+mod account_data;
+mod changed;
+mod invited;
+mod joined;
+mod lazy_members;
+mod left;
+mod rooms;
+mod state;
+mod summary;
+mod timeline;
+mod token;
+
+use std::time::Duration;
+
+use ruma::{
+    OwnedDeviceId, OwnedUserId,
+    api::client::{
+        filter::FilterDefinition,
+        sync::sync_events::v3::{GlobalAccountData, Presence, Rooms as RoomSections},
+    },
+};
+use tokio::time::{Instant, timeout_at};
+
+pub use self::token::SyncToken;
+use self::{changed::Changed, lazy_members::LazyMembers};
+use crate::{
+    clock::Clock,
+    error::Result,
+    rooms::Rooms,
+    shutdown::Shutdown,
+    storage::{Snapshot, Store},
+    streams::{Ephemerals, Notifier, Position},
+    users::AccountData,
+};
+
+/// The longest that a sync waits for news.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// The service of syncs: a cheap-clone handle.
+#[derive(Clone)]
+pub struct Sync {
+    store: Store,
+    clock: Clock,
+    notifier: Notifier,
+    ephemerals: Ephemerals,
+    shutdown: Shutdown,
+    rooms: Rooms,
+    account_data: AccountData,
+    lazy_members: LazyMembers,
+}
+
+/// What a device asks for.
+#[derive(Clone, Debug)]
+pub struct SyncRequest {
+    /// The user.
+    pub user: OwnedUserId,
+    /// The user's device.
+    pub device: OwnedDeviceId,
+    /// Where the device stands; nothing for a first sync.
+    pub since: Option<SyncToken>,
+    /// What it wants to hear of.
+    pub filter: FilterDefinition,
+    /// Whether it wants the whole state of its rooms and not only what changed.
+    pub extent: StateExtent,
+    /// At which end of the timeline the state shall hold.
+    pub state_style: StateStyle,
+    /// How long it is willing to wait for news.
+    pub timeout: Duration,
+}
+
+/// How much of a room's state an answer brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateExtent {
+    /// What changed since the last answer.
+    Changes,
+    /// All of it, without waiting for news (`full_state`).
+    Full,
+}
+
+/// At which end of the timeline the state of an answer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateStyle {
+    /// At the start: `state`.
+    Before,
+    /// At the end: `state_after`.
+    After,
+}
+
+/// The answer to a sync.
+#[derive(Debug)]
+pub struct SyncAnswer {
+    /// Where the device stands now.
+    pub next: SyncToken,
+    /// Rooms by membership.
+    pub rooms: RoomSections,
+    /// The presence of people who share a room with the user.
+    pub presence: Presence,
+    /// Global account data.
+    pub account_data: GlobalAccountData,
+}
+
+/// One look at the data, for one device.
+struct Reading {
+    user: OwnedUserId,
+    device: OwnedDeviceId,
+    snapshot: Snapshot,
+    since: Option<SyncToken>,
+    filter: FilterDefinition,
+    extent: StateExtent,
+    state_style: StateStyle,
+}
+
+/// The services that a sync reads from.
+pub struct Sources {
+    /// Rooms.
+    pub rooms: Rooms,
+    /// Account data.
+    pub account_data: AccountData,
+}
+
+impl Sync {
+    /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
+    pub fn new(
+        store: Store,
+        clock: Clock,
+        notifier: Notifier,
+        ephemerals: Ephemerals,
+        shutdown: Shutdown,
+        sources: Sources,
+    ) -> Self {
+        let Sources { rooms, account_data } = sources;
+        let lazy_members = LazyMembers::default();
+        Self { store, clock, notifier, ephemerals, shutdown, rooms, account_data, lazy_members }
+    }
+
+    /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.
+    ///
+    /// # Errors
+    ///
+    /// Only those of the storage underneath.
+    pub async fn sync(&self, request: SyncRequest) -> Result<SyncAnswer> {
+        let deadline = Instant::now() + request.timeout.min(LONGEST_WAIT);
+        let waits = request.since.is_some() && request.extent == StateExtent::Changes;
+        // Registered before the first look, so that no change falls between the look and the wait.
+        let watch = self.notifier.watch(&request.user);
+        loop {
+            let answer = self.look(&request).await?;
+            if !waits || !answer.is_empty() || self.shutdown.has_begun() {
+                return Ok(answer);
+            }
+            tokio::select! {
+                woken = timeout_at(deadline, watch.changed()) => if woken.is_err() { return Ok(answer) },
+                () = self.shutdown.begun() => return Ok(answer),
+            }
+        }
+    }
+
+    /// Everything that there is to tell at this moment.
+    async fn look(&self, request: &SyncRequest) -> Result<SyncAnswer> {
+        // The ephemeral position first: what comes between the two is told again, and not lost.
+        let ephemeral = self.ephemerals.current();
+        let reading = Reading {
+            user: request.user.clone(),
+            device: request.device.clone(),
+            snapshot: self.store.snapshot(),
+            since: request.since,
+            filter: request.filter.clone(),
+            extent: request.extent,
+            state_style: request.state_style,
+        };
+        let changed = match reading.since {
+            Some(since) => Some(Changed::since(&self.rooms, &reading.snapshot, &reading.user, since.position).await?),
+            None => None,
+        };
+        let mut account_data = GlobalAccountData::new();
+        account_data.events = account_data::global(self, &reading, changed.as_ref()).await?;
+        let rooms = rooms::sections(self, &reading, changed.as_ref()).await?;
+        let next = SyncToken { position: reading.snapshot.position(), ephemeral };
+        Ok(SyncAnswer { next, rooms, presence: Presence::new(), account_data })
+    }
+}
+
+impl SyncAnswer {
+    /// Whether there is nothing in it that a device would want to know.
+    fn is_empty(&self) -> bool {
+        self.rooms.is_empty() && self.presence.is_empty() && self.account_data.is_empty()
+    }
+}
+
+impl Reading {
+    /// The position up to which this look reaches.
+    fn until(&self) -> Position {
+        self.snapshot.position()
+    }
+
+    /// The position at which the device stands.
+    fn since_position(&self) -> Option<Position> {
+        self.since.map(|since| since.position)
+    }
+}

@@ -1,0 +1,58 @@
+//! Sorts the rooms of a sync into joined, invited, knocked and left.
+
+use ruma::{
+    OwnedRoomId, api::client::sync::sync_events::v3::Rooms as RoomSections, events::room::member::MembershipState,
+};
+
+use super::{Reading, StateExtent, Sync, changed::Changed, invited, joined, left};
+use crate::{
+    error::Result,
+    matrix::event_filter::room_passes,
+    storage::{Stamped, schema::rooms::Membership},
+};
+
+/// The rooms that the answer speaks of: all of the user's at first, then those in which something changed.
+pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Changed>) -> Result<RoomSections> {
+    let mut sections = RoomSections::new();
+    for (room_id, membership) in candidates(sync, reading, changed).await? {
+        if !room_passes(&reading.filter.room, &room_id) {
+            continue;
+        }
+        match membership.value.membership {
+            MembershipState::Join => {
+                let room = joined::section(sync, reading, &room_id, changed).await?;
+                sections.join.extend(room.map(|room| (room_id, room)));
+            }
+            MembershipState::Invite => {
+                let room = invited::invitation(sync, reading, &room_id, &membership).await?;
+                sections.invite.extend(room.map(|room| (room_id, room)));
+            }
+            MembershipState::Knock => {
+                let room = invited::knock(sync, reading, &room_id, &membership).await?;
+                sections.knock.extend(room.map(|room| (room_id, room)));
+            }
+            _ => {
+                let room = left::section(sync, reading, &room_id, &membership).await?;
+                sections.leave.extend(room.map(|room| (room_id, room)));
+            }
+        }
+    }
+    Ok(sections)
+}
+
+/// The rooms to look at, with the user's membership.
+async fn candidates(
+    sync: &Sync,
+    reading: &Reading,
+    changed: Option<&Changed>,
+) -> Result<Vec<(OwnedRoomId, Stamped<Membership>)>> {
+    let (Some(changed), StateExtent::Changes) = (changed, reading.extent) else {
+        return sync.rooms.of_user(&reading.snapshot, &reading.user).await;
+    };
+    let mut candidates = Vec::new();
+    for room_id in &changed.rooms {
+        let membership = sync.rooms.membership(&reading.snapshot, room_id, &reading.user).await?;
+        candidates.extend(membership.map(|membership| (room_id.clone(), membership)));
+    }
+    Ok(candidates)
+}

@@ -1,0 +1,87 @@
+//! The newest events of a room in a sync.
+
+use ruma::{OwnedUserId, api::client::sync::sync_events::v3::Timeline};
+
+use super::{Reading, Sync, joined::Known};
+use crate::{
+    error::Result,
+    matrix::event_filter::passes,
+    rooms::{Page, PageRequest, PageToken, Recipient, Room, TimelineEvent, Viewer},
+    storage::{Direction, KeyRange, Order},
+};
+
+/// How many events an answer brings of each room when the filter does not say.
+const DEFAULT_LIMIT: usize = 10;
+
+/// The most that it brings, whatever the filter says.
+const HIGHEST_LIMIT: usize = 1_000;
+
+/// The newest events, and what else of the answer depends on them.
+pub(super) struct Section {
+    /// As the device gets them.
+    pub timeline: Timeline,
+    /// The events behind it, oldest first.
+    pub events: Vec<TimelineEvent>,
+}
+
+impl Section {
+    /// The place right before the first event.
+    pub fn start(&self) -> Option<Order> {
+        self.events.first().map(|event| PageToken::before(event.order).place())
+    }
+
+    /// Who speaks in it.
+    pub fn senders(&self) -> impl Iterator<Item = &OwnedUserId> {
+        self.events.iter().map(|event| &event.event.sender)
+    }
+
+    /// Whether somebody's membership changes in it.
+    pub fn has_members(&self) -> bool {
+        self.events.iter().any(|event| event.event.target().is_some())
+    }
+}
+
+/// The newest events that the device does not know and its user may see.
+pub(super) async fn section(
+    sync: &Sync,
+    reading: &Reading,
+    room: &Room,
+    viewer: &Viewer,
+    known: Known,
+) -> Result<Section> {
+    let filter = &reading.filter.room.timeline;
+    let wished = filter.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX));
+    let limit = wished.min(HIGHEST_LIMIT);
+    let newest = KeyRange::prefix_until((&room.id,), Order::Live(reading.until()));
+    // After a gap in the user's membership nothing is known any more, but the range need not reach back beyond the token.
+    let range = match known {
+        Known::Nothing => newest,
+        Known::Until(since) => newest.and(KeyRange::prefix_after((&room.id,), Order::Live(since))),
+    };
+    let request = PageRequest { room, range, direction: Direction::Reverse, limit };
+    let Page { mut events, more_after, .. } =
+        sync.rooms.page(&reading.snapshot, request, viewer, |event| passes(filter, event)).await?;
+    events.reverse();
+    let mut section = of_events(sync, reading, room, viewer, events).await?;
+    section.timeline.limited = more_after.is_some();
+    if section.timeline.prev_batch.is_none() {
+        let since = reading.since_position().unwrap_or(reading.until());
+        section.timeline.prev_batch = Some(PageToken::after(Order::Live(since)).to_string());
+    }
+    Ok(section)
+}
+
+/// A timeline of exactly these events.
+pub(super) async fn of_events(
+    sync: &Sync,
+    reading: &Reading,
+    room: &Room,
+    viewer: &Viewer,
+    events: Vec<TimelineEvent>,
+) -> Result<Section> {
+    let mut timeline = Timeline::new();
+    let recipient = Recipient { viewer, device: &reading.device };
+    timeline.events = sync.rooms.render_sync(&reading.snapshot, room, recipient, &events).await?;
+    timeline.prev_batch = events.first().map(|event| PageToken::before(event.order).to_string());
+    Ok(Section { timeline, events })
+}
