@@ -14,7 +14,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-use crate::support::Server;
+use crate::support::{PATIENCE, Server, eventually};
 
 /// A certificate for the server's name that it signed itself, valid for a hundred years.
 const CERTIFICATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stories/support/tls/certificate.pem");
@@ -39,9 +39,11 @@ async fn plain_tls_and_a_unix_socket_serve_the_same() {
     let mut server = Server::start_with(&listeners).await;
 
     server.stranger().get("/_matrix/client/versions").await.expect_ok();
-    let log = server.log();
-    let secure = log.iter().find_map(|line| line.split_once("https://")?.1.split_once('"')).unwrap().0;
-    assert_versions(&ask_with_tls(secure));
+    let secure = eventually("the address with TLS in the log", PATIENCE, async || {
+        server.log().iter().find_map(|line| Some(line.split_once("https://")?.1.split_once('"')?.0.to_owned()))
+    })
+    .await;
+    assert_versions(&ask_with_tls(&secure));
     assert_versions(&ask_through(&socket));
 
     server.stop().await;
