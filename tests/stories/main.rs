@@ -5,8 +5,8 @@ mod support;
 
 mod a_person_logs_in_and_out;
 mod a_person_makes_an_account;
-mod an_operator_manages_accounts;
 mod a_token_opens_what_it_should;
+mod an_operator_manages_accounts;
 mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
