@@ -70,6 +70,8 @@ pub enum Kind {
     WrittenByServer,
     /// Guests may not do this, or there are no guests here.
     GuestAccessForbidden,
+    /// The invited user wants no invitations.
+    InviteBlocked,
     /// The room alias is taken.
     RoomInUse,
     /// An alias in `m.room.canonical_alias` does not point to the room.

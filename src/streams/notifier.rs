@@ -6,12 +6,13 @@ use std::{
 };
 
 use ruma::{OwnedUserId, UserId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// A cheap-clone registry of the users whose clients wait for a change.
 #[derive(Clone, Debug, Default)]
 pub struct Notifier {
     waiting: Arc<Mutex<HashMap<OwnedUserId, Vec<Arc<Notify>>>>>,
+    chores: Arc<watch::Sender<()>>,
 }
 
 impl Notifier {
@@ -39,6 +40,16 @@ impl Notifier {
             let concerned = waiting.iter().filter(|(user, _)| audience.contains(*user));
             concerned.flat_map(|(_, signals)| signals).for_each(|signal| signal.notify_one());
         }
+    }
+
+    /// Wakes those who do in the background what follows from a change, whomever it concerns.
+    pub fn wake_chores(&self) {
+        self.chores.send_replace(());
+    }
+
+    /// What tells of every [`Notifier::wake_chores`] from now on.
+    pub fn chores(&self) -> watch::Receiver<()> {
+        self.chores.subscribe()
     }
 
     /// The users who have a client waiting now.

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use ruma::{
     OwnedUserId, RoomId, UserId,
-    events::{GlobalAccountDataEventType, RoomAccountDataEventType, ignored_user_list::IgnoredUserListEventContent},
+    events::{
+        GlobalAccountDataEventType, RoomAccountDataEventType,
+        ignored_user_list::IgnoredUserListEventContent,
+        invite_permission_config::{InvitePermissionAction, InvitePermissionConfigEventContent},
+    },
 };
 use serde_json::value::RawValue;
 
@@ -74,6 +78,15 @@ impl AccountData {
         let content = self.get(snapshot, user, None, &kind).await?;
         let list = content.and_then(|json| serde_json::from_str::<IgnoredUserListEventContent>(json.get()).ok());
         Ok(list.map(|list| list.ignored_users.into_keys().collect()).unwrap_or_default())
+    }
+
+    /// Whether `user` wants no invitations as of `snapshot` ("Invite permission").
+    pub async fn blocks_invites(&self, snapshot: &Snapshot, user: &UserId) -> Result<bool> {
+        let kind = GlobalAccountDataEventType::InvitePermissionConfig.to_string();
+        let content = self.get(snapshot, user, None, &kind).await?;
+        let config =
+            content.and_then(|json| serde_json::from_str::<InvitePermissionConfigEventContent>(json.get()).ok());
+        Ok(config.and_then(|config| config.default_action) == Some(InvitePermissionAction::Block))
     }
 
     /// Sets account data on behalf of a client of `user`.

@@ -2,7 +2,7 @@
 
 use ruma::UserId;
 
-use super::{accounts::Accounts, sessions::Sessions};
+use super::{accounts::Accounts, rooms_behind, sessions::Sessions};
 use crate::{
     error::Result,
     storage::{
@@ -22,7 +22,7 @@ pub enum Belongings {
     Erase,
 }
 
-/// Ends the account of `user` and every session of it. Leaving the user's rooms is up to the caller.
+/// Ends the account of `user` and every session of it, and notes that the rooms of `user` are to be left.
 ///
 /// # Errors
 ///
@@ -36,6 +36,7 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
         let standing = Standing::Deactivated { erased };
         accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
         sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
+        rooms_behind::note(&mut batch, sessions.notifier(), user);
         if erased {
             erase(&mut batch, user);
         }

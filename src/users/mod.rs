@@ -11,6 +11,7 @@ mod profiles;
 mod push_rules;
 mod registration;
 mod registration_tokens;
+mod rooms_behind;
 mod secrets;
 mod sessions;
 mod short_lived_tokens;
@@ -29,6 +30,7 @@ pub use self::{
     push_rules::{Place, PushRules},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
+    rooms_behind::RoomsBehind,
     secrets::{Token, random_text},
     sessions::{DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
     short_lived_tokens::{LoginTokens, OpenIdTokens},
@@ -56,6 +58,8 @@ pub struct Users {
     pub openid_tokens: OpenIdTokens,
     /// What users show of themselves.
     pub profiles: Profiles,
+    /// Whose rooms do not show yet what they show of themselves.
+    pub rooms_behind: RoomsBehind,
     /// What clients keep for each other.
     pub account_data: AccountData,
     /// How users sort their rooms.
@@ -88,6 +92,7 @@ impl Users {
             login_tokens: LoginTokens::new(store(), clock()),
             openid_tokens: OpenIdTokens::new(store(), clock()),
             profiles: Profiles::new(store(), accounts.clone(), notifier()),
+            rooms_behind: RoomsBehind::new(store(), notifier()),
             accounts,
             tags: Tags::new(account_data.clone()),
             account_data,

@@ -5,7 +5,7 @@ use ruma::{
     profile::{ProfileFieldName, ProfileFieldValue, UserProfile},
 };
 
-use super::accounts::Accounts;
+use super::{accounts::Accounts, rooms_behind};
 use crate::{
     error::{Error, Kind, Result},
     storage::{Batch, Snapshot, Store, schema::users::PROFILES, until_settled},
@@ -20,6 +20,9 @@ const MAXIMUM_FIELD_NAME: usize = 255;
 const MAXIMUM_DISPLAY_NAME: usize = 256;
 /// The longest avatar URL, in bytes, for the same reason.
 const MAXIMUM_AVATAR_URL: usize = 1000;
+
+/// The fields that the member events of joined rooms repeat ("Events on Change of Profile Information").
+const SHOWN_IN_ROOMS: [&str; 2] = ["displayname", "avatar_url"];
 
 /// A cheap-clone service over the profiles of this server's users.
 #[derive(Clone)]
@@ -62,6 +65,16 @@ impl Profiles {
     /// What is known of the profile of `user` in `snapshot`: nothing if there is no such user.
     pub async fn of(&self, snapshot: &Snapshot, user: &UserId) -> Result<UserProfile> {
         Ok(PROFILES.get(snapshot, (user,)).await?.unwrap_or_default())
+    }
+
+    /// The profile of `user` as it is stored in `snapshot`, for who writes something that goes with it.
+    pub async fn stored(&self, snapshot: &Snapshot, user: &UserId) -> Result<Option<UserProfile>> {
+        PROFILES.get(snapshot, (user,)).await
+    }
+
+    /// Adds to `batch` the condition that the profile of `user` still is as it was [`stored`](Profiles::stored).
+    pub fn require_unchanged(&self, batch: &mut Batch, user: &UserId, profile: Option<&UserProfile>) {
+        PROFILES.expect(batch, (user,), profile);
     }
 
     /// Sets one field of the profile of `user`. A display name or an avatar URL without a character is none at all.
@@ -112,6 +125,9 @@ impl Profiles {
             PROFILES.expect(&mut batch, (user,), before.as_ref());
             PROFILES.put(&mut batch, (user,), &new);
             Log::append(&mut batch, 0, &Change::Profile { user: user.to_owned() });
+            if SHOWN_IN_ROOMS.iter().any(|field| new.get(field) != old.get(field)) {
+                rooms_behind::note(&mut batch, &self.notifier, user);
+            }
             let (notifier, user) = (self.notifier.clone(), user.to_owned());
             batch.on_visible(move |_| notifier.wake(&user));
             self.store.commit(batch).await?;

@@ -8,7 +8,7 @@ use ruma::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::storage::{Family, Json, Table, TableInfo};
+use crate::storage::{Family, Json, Stamped, Table, TableInfo};
 
 /// Every account there ever was on this server; a row is never removed, so that no id is given twice.
 pub const ACCOUNTS: Table<(OwnedUserId,), Account> = Table::new(20, "accounts", Family::Rows);
@@ -48,6 +48,9 @@ pub const PUSH_RULES: Table<(OwnedUserId,), Ruleset, Json> = Table::new(30, "pus
 /// The filters that each user's clients uploaded, by an id made from their content.
 pub const FILTERS: Table<(OwnedUserId, String), FilterDefinition, Json> = Table::new(31, "filters", Family::Rows);
 
+/// The users of whom something changed that their rooms may not show yet, stamped with the position of the last such change.
+pub const ROOMS_BEHIND: Table<(OwnedUserId,), Stamped<()>> = Table::new(32, "rooms_behind", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -62,6 +65,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNT_DATA.info(),
     PUSH_RULES.info(),
     FILTERS.info(),
+    ROOMS_BEHIND.info(),
 ];
 
 /// An account of this server.

@@ -88,3 +88,19 @@ async fn the_list_of_ignored_users_is_read_and_nonsense_ignores_nobody() {
     data.set(alice(), None, "m.ignored_user_list", json(r#"{"ignored_users": 1}"#)).await.unwrap();
     assert!(ignored().await.is_empty());
 }
+
+#[tokio::test]
+async fn invitations_are_blocked_by_that_word_alone() {
+    let data = fixture();
+    let blocked = async || data.blocks_invites(&data.store.snapshot(), alice()).await.unwrap();
+    assert!(!blocked().await);
+    for (content, expected) in [
+        (r#"{"default_action": "block"}"#, true),
+        (r#"{"default_action": "allow"}"#, false),
+        (r#"{"default_action": ["block"]}"#, false),
+        ("{}", false),
+    ] {
+        data.set(alice(), None, "m.invite_permission_config", json(content)).await.unwrap();
+        assert_eq!(blocked().await, expected, "{content}");
+    }
+}

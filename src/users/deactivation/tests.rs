@@ -11,7 +11,7 @@ use crate::{
     storage::{Store, schema::users::Role},
     streams::Notifier,
     users::{
-        AccountData, NewDevice, OtherSessions, Passwords, Profiles, PushRules, change_password,
+        AccountData, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind, change_password,
         registration::{Admission, NewAccount, Registration},
         registration_tokens::RegistrationTokens,
     },
@@ -82,6 +82,8 @@ async fn a_deactivated_account_is_closed_and_its_name_stays_taken() {
     assert_eq!(started.unwrap_err().kind, Kind::UserDeactivated);
     let changed = it.change_password("new password", OtherSessions::Keep).await;
     assert_eq!(changed.unwrap_err().kind, Kind::UserDeactivated);
+    let behind = RoomsBehind::new(it.store.clone(), Notifier::default()).all().await.unwrap();
+    assert_eq!(behind[0].0, alice(), "the rooms are still to be left");
     let again = deactivate(&it.accounts, &it.sessions, alice(), Belongings::Erase).await;
     assert_eq!(again.unwrap_err().kind, Kind::UserDeactivated);
     assert_eq!(it.accounts.set_role(alice(), Role::Administrator).await.unwrap_err().kind, Kind::UserDeactivated);

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config,
     storage::{Position, schema::users::Role},
-    users::Passwords,
+    users::{Passwords, RoomsBehind},
 };
 
 async fn fixture() -> Profiles {
@@ -93,4 +93,20 @@ async fn nobody_has_no_profile() {
     let nobody = user_id!("@nobody:example.org");
     assert_eq!(profiles.get(nobody).await.unwrap_err().kind, Kind::NotFound);
     assert_eq!(profiles.of(&profiles.store.snapshot(), nobody).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn rooms_fall_behind_with_what_they_show_and_nothing_else() {
+    let profiles = fixture().await;
+    let behind = RoomsBehind::new(profiles.store.clone(), Notifier::default());
+    set(&profiles, "m.tz", json!("Europe/Berlin")).await.unwrap();
+    assert_eq!(behind.all().await.unwrap(), []);
+    for (field, value) in [("displayname", json!("Alice")), ("avatar_url", json!("mxc://example.org/a"))] {
+        set(&profiles, field, value).await.unwrap();
+        let (user, since) = behind.all().await.unwrap().remove(0);
+        assert_eq!((&*user, since), (alice(), profiles.store.position()), "{field}");
+        behind.caught_up(&user, since).await.unwrap();
+    }
+    profiles.remove(alice(), &ProfileFieldName::DisplayName).await.unwrap();
+    assert_eq!(behind.all().await.unwrap().len(), 1);
 }

@@ -78,6 +78,11 @@ impl Sessions {
         Self { store, accounts, notifier, clock, lifetimes, cache, last_seen: LastSeen::default() }
     }
 
+    /// Who wakes the clients of the sessions' users.
+    pub(super) fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
+
     /// The session of the access token `token`, which was presented from `seen`.
     ///
     /// Usually one look into memory; it writes only when a refreshed token is used for the first time.
