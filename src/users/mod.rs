@@ -27,7 +27,7 @@ pub use self::{
     password_change::{OtherSessions, change_password},
     passwords::Passwords,
     profiles::{ProfileChange, Profiles},
-    push_rules::{Place, PushRules},
+    push_rules::{Place, PushRules, WholeRuleset},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
     rooms_behind::RoomsBehind,

@@ -1,10 +1,14 @@
 //! Push rules: what users want to be notified of. The rules are evaluated elsewhere; here they are kept.
 
 use ruma::{
-    UserId,
-    events::{GlobalAccountDataEventType, push_rules::PushRulesEventContent},
-    push::{Action, AnyPushRule, InsertPushRuleError, NewPushRule, RemovePushRuleError, RuleKind, Ruleset},
+    OwnedRoomId, OwnedUserId, UserId,
+    events::GlobalAccountDataEventType,
+    push::{
+        Action, AnyPushRule, ConditionalPushRule, InsertPushRuleError, NewPushRule, PatternedPushRule,
+        RemovePushRuleError, RuleKind, Ruleset, SimplePushRule,
+    },
 };
+use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
@@ -18,6 +22,29 @@ use crate::{
 pub struct PushRules {
     store: Store,
     notifier: Notifier,
+}
+
+/// A ruleset as clients get it: with a list for every kind of rule, where ruma leaves empty ones out.
+#[derive(Serialize)]
+pub struct WholeRuleset<'a> {
+    #[serde(rename = "override")]
+    override_: Vec<&'a ConditionalPushRule>,
+    content: Vec<&'a PatternedPushRule>,
+    room: Vec<&'a SimplePushRule<OwnedRoomId>>,
+    sender: Vec<&'a SimplePushRule<OwnedUserId>>,
+    underride: Vec<&'a ConditionalPushRule>,
+}
+
+impl<'a> From<&'a Ruleset> for WholeRuleset<'a> {
+    fn from(rules: &'a Ruleset) -> Self {
+        Self {
+            override_: rules.override_.iter().collect(),
+            content: rules.content.iter().collect(),
+            room: rules.room.iter().collect(),
+            sender: rules.sender.iter().collect(),
+            underride: rules.underride.iter().collect(),
+        }
+    }
 }
 
 /// Where a rule goes among the user's own rules of its kind; `before` counts if both are given.
@@ -47,8 +74,13 @@ impl PushRules {
 
     /// The content of the `m.push_rules` account data of `user` as of `snapshot`.
     pub async fn as_account_data(&self, snapshot: &Snapshot, user: &UserId) -> Result<Box<RawValue>> {
-        let content = PushRulesEventContent::new(self.of(snapshot, user).await?);
-        to_raw_value(&content).map_err(Error::internal)
+        #[derive(Serialize)]
+        struct Content<'a> {
+            global: WholeRuleset<'a>,
+        }
+
+        let rules = self.of(snapshot, user).await?;
+        to_raw_value(&Content { global: WholeRuleset::from(&rules) }).map_err(Error::internal)
     }
 
     /// One rule of `user`.

@@ -3,10 +3,15 @@
 #[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
 mod support;
 
+mod a_person_changes_the_password_and_leaves_for_good;
+mod a_person_chooses_what_to_hear_of;
 mod a_person_logs_in_and_out;
 mod a_person_makes_an_account;
+mod a_person_manages_their_devices;
+mod a_person_shows_a_profile;
 mod a_token_opens_what_it_should;
 mod an_operator_manages_accounts;
 mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
+mod clients_keep_settings_for_each_other;

@@ -19,7 +19,7 @@ use ruma::api::client::{
     uiaa::UserIdentifier,
 };
 
-use super::login_request::LoginRequest;
+use super::amended::{Amended, LoginHasType};
 use crate::{
     config::Config,
     error::{Error, Kind, Result},
@@ -47,7 +47,7 @@ pub async fn login(
     State(login_tokens): State<LoginTokens>,
     State(sessions): State<Sessions>,
     ClientAddress(address): ClientAddress,
-    Request(LoginRequest(request)): Request<LoginRequest>,
+    Request(Amended(request)): Request<Amended<LoginHasType>>,
 ) -> Answer<login::v3::Response> {
     rate_limits.spend(Limit::Login, address)?;
     let user = match &request.login_info {

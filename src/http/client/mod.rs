@@ -2,11 +2,11 @@
 
 mod account;
 mod account_data;
+mod amended;
 mod devices;
 mod discovery;
 mod filter;
 mod login;
-mod login_request;
 mod openid;
 mod profile;
 mod push_rules;

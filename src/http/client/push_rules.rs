@@ -1,33 +1,53 @@
 //! What a user wants to be notified of: "Push Rules: API" in the client-server specification.
 
 use axum::extract::State;
-use ruma::api::client::push::{
-    delete_pushrule, get_pushrule, get_pushrule_actions, get_pushrule_enabled, get_pushrules_all,
-    get_pushrules_global_scope, set_pushrule, set_pushrule_actions, set_pushrule_enabled,
+use ruma::{
+    api::client::push::{
+        delete_pushrule, get_pushrule, get_pushrule_actions, get_pushrule_enabled, get_pushrules_all,
+        get_pushrules_global_scope, set_pushrule, set_pushrule_actions, set_pushrule_enabled,
+    },
+    push::Ruleset,
 };
+use serde::Serialize;
+use serde_json::Value;
 
+use super::amended::{Amended, RuleHasConditions};
 use crate::{
+    error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
-    users::{Place, PushRules},
+    users::{Place, PushRules, WholeRuleset},
 };
+
+/// All rules in every scope there is, which is one.
+#[derive(Serialize)]
+pub struct AllScopes {
+    global: Value,
+}
 
 pub async fn all(
     State(push_rules): State<PushRules>,
     caller: Caller,
     _: Request<get_pushrules_all::v3::Request>,
-) -> Answer<get_pushrules_all::v3::Response> {
-    Ok(Reply(get_pushrules_all::v3::Response::new(push_rules.current(&caller.user_id).await?)))
+) -> Result<Json<AllScopes>> {
+    let rules = push_rules.current(&caller.user_id).await?;
+    Ok(Json(AllScopes { global: whole(&rules)? }))
 }
 
 pub async fn global(
     State(push_rules): State<PushRules>,
     caller: Caller,
     _: Request<get_pushrules_global_scope::v3::Request>,
-) -> Answer<get_pushrules_global_scope::v3::Response> {
-    Ok(Reply(get_pushrules_global_scope::v3::Response::new(push_rules.current(&caller.user_id).await?)))
+) -> Result<Json<Value>> {
+    let rules = push_rules.current(&caller.user_id).await?;
+    whole(&rules).map(Json)
+}
+
+fn whole(rules: &Ruleset) -> Result<Value> {
+    serde_json::to_value(WholeRuleset::from(rules)).map_err(Error::internal)
 }
 
 pub async fn get(
@@ -42,7 +62,7 @@ pub async fn get(
 pub async fn set(
     State(push_rules): State<PushRules>,
     caller: Caller,
-    Request(request): Request<set_pushrule::v3::Request>,
+    Request(Amended(request)): Request<Amended<RuleHasConditions>>,
 ) -> Answer<set_pushrule::v3::Response> {
     let place = Place { before: request.before, after: request.after };
     push_rules.put(&caller.user_id, request.rule, place).await?;

@@ -1,0 +1,82 @@
+//! Requests that ruma decodes otherwise than the specification says, and what is done about it before it does.
+
+use std::borrow::Cow;
+
+use ruma::{
+    api::{
+        IncomingRequest, Metadata,
+        client::{push::set_pushrule, session::login},
+        error::DeserializationError,
+    },
+    exports::http,
+    serde::JsonObject,
+};
+use serde::{Deserialize, de::IgnoredAny};
+
+/// The request of an endpoint whose body went through `A` first.
+pub struct Amended<A: Amend>(pub A::Request);
+
+/// What has to happen to the body of an endpoint's requests.
+pub trait Amend {
+    /// The endpoint's request.
+    type Request: IncomingRequest;
+
+    /// Checks or changes a body.
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>>;
+}
+
+/// A login without a `type` is refused, where ruma 0.17 panics.
+pub enum LoginHasType {}
+
+impl Amend for LoginHasType {
+    type Request = login::v3::Request;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        #[derive(Deserialize)]
+        struct Login {
+            #[serde(rename = "type")]
+            _type: IgnoredAny,
+        }
+
+        serde_json::from_slice::<Login>(body)?;
+        Ok(Cow::Borrowed(body))
+    }
+}
+
+/// A push rule without `conditions` always matches, where ruma 0.17 refuses it; rules that have none ignore them.
+pub enum RuleHasConditions {}
+
+impl Amend for RuleHasConditions {
+    type Request = set_pushrule::v3::Request;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        let mut rule: JsonObject = serde_json::from_slice(body)?;
+        if rule.contains_key("conditions") {
+            return Ok(Cow::Borrowed(body));
+        }
+        rule.insert("conditions".to_owned(), serde_json::json!([]));
+        serde_json::to_vec(&rule).map(Cow::Owned)
+    }
+}
+
+impl<A: Amend> Metadata for Amended<A> {
+    const METHOD: http::Method = A::Request::METHOD;
+    const RATE_LIMITED: bool = A::Request::RATE_LIMITED;
+    type Authentication = <A::Request as Metadata>::Authentication;
+    type PathBuilder = <A::Request as Metadata>::PathBuilder;
+    const PATH_BUILDER: Self::PathBuilder = A::Request::PATH_BUILDER;
+}
+
+impl<A: Amend> IncomingRequest for Amended<A> {
+    type EndpointError = <A::Request as IncomingRequest>::EndpointError;
+    type OutgoingResponse = <A::Request as IncomingRequest>::OutgoingResponse;
+
+    fn try_from_http_request_inner(
+        request: http::Request<&[u8]>,
+        path_args: &[&str],
+    ) -> Result<Self, DeserializationError> {
+        let (head, body) = request.into_parts();
+        let body = A::amend(body)?;
+        A::Request::try_from_http_request_inner(http::Request::from_parts(head, &*body), path_args).map(Self)
+    }
+}

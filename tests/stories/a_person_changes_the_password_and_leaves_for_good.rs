@@ -1,0 +1,101 @@
+//! A person changes the password, which throws other devices out, and one day closes the account.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Connection, Server, User};
+
+fn password(user: &str, password: &str) -> Value {
+    json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password})
+}
+
+async fn log_in(anyone: &Connection, user: &User, with: &str) -> Answer {
+    anyone.post("login", password(&user.id, with)).await
+}
+
+#[tokio::test]
+async fn a_new_password_throws_the_other_devices_out() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let phone = alice.log_in_again().await;
+    let mut body = json!({"new_password": "battery staple"});
+    let steps = alice.post("account/password", body.clone()).await.expect_status(401);
+    assert_eq!(steps["flows"], json!([{"stages": ["m.login.password"]}]));
+    body["auth"] = password(&alice.id, &alice.password);
+    body["auth"]["session"] = steps["session"].clone();
+    assert_eq!(alice.post("account/password", body).await.expect_ok(), json!({}));
+
+    server.kill_and_restart().await;
+    alice.get("account/whoami").await.expect_ok();
+    phone.get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+    log_in(server.stranger(), &alice, &alice.password).await.expect_error(403, "M_FORBIDDEN");
+    log_in(server.stranger(), &alice, "battery staple").await.expect_ok();
+}
+
+#[tokio::test]
+async fn other_devices_may_stay() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let phone = alice.log_in_again().await;
+    let auth = password(&alice.id, &alice.password);
+    let body = json!({"new_password": "battery staple", "logout_devices": false, "auth": auth});
+    alice.post("account/password", body).await.expect_ok();
+    phone.get("account/whoami").await.expect_ok();
+}
+
+#[tokio::test]
+async fn a_password_is_changed_only_by_who_knows_the_old_one() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let change = |auth: Value| json!({"new_password": "battery staple", "auth": auth});
+    let wrong = change(password(&alice.id, "a guess"));
+    alice.post("account/password", wrong).await.expect_error(401, "M_FORBIDDEN");
+    let bobs = change(password(&bob.id, &bob.password));
+    alice.post("account/password", bobs).await.expect_error(403, "M_FORBIDDEN");
+    let weak = json!({"new_password": "short", "auth": password(&alice.id, &alice.password)});
+    alice.post("account/password", weak).await.expect_error(400, "M_WEAK_PASSWORD");
+    log_in(server.stranger(), &alice, &alice.password).await.expect_ok();
+
+    // Somebody without a device that is logged in can change it too, and keeps none.
+    let own = change(password(&alice.id, &alice.password));
+    server.stranger().post("account/password", own).await.expect_ok();
+    alice.get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+    log_in(server.stranger(), &alice, "battery staple").await.expect_ok();
+    bob.get("account/whoami").await.expect_ok();
+}
+
+#[tokio::test]
+async fn a_closed_account_is_closed_to_everybody_and_its_name_stays_taken() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let phone = alice.log_in_again().await;
+    let steps = alice.post("account/deactivate", json!({})).await.expect_status(401);
+    assert_eq!(steps["flows"], json!([{"stages": ["m.login.password"]}]));
+    let wrong = json!({"auth": password(&alice.id, "a guess")});
+    alice.post("account/deactivate", wrong).await.expect_error(401, "M_FORBIDDEN");
+    let mut auth = password(&alice.id, &alice.password);
+    auth["session"] = steps["session"].clone();
+    let closed = alice.post("account/deactivate", json!({"auth": auth})).await.expect_ok();
+    assert_eq!(closed, json!({"id_server_unbind_result": "success"}));
+
+    server.kill_and_restart().await;
+    for device in [&alice, &phone] {
+        device.get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+    }
+    log_in(server.stranger(), &alice, &alice.password).await.expect_error(403, "M_USER_DEACTIVATED");
+    server.stranger().get("register/available?username=alice").await.expect_error(400, "M_USER_IN_USE");
+    let again = json!({"username": "alice", "password": "correct horse", "auth": {"type": "m.login.dummy"}});
+    server.stranger().post("register", again).await.expect_error(400, "M_USER_IN_USE");
+}
+
+#[tokio::test]
+async fn who_wants_to_be_forgotten_leaves_no_profile_behind() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    for (user, erase) in [(&alice, true), (&bob, false)] {
+        let body = json!({"erase": erase, "auth": password(&user.id, &user.password)});
+        user.post("account/deactivate", body).await.expect_ok();
+    }
+    let profile = async |user: &User| server.stranger().get(&format!("profile/{}", user.id)).await.expect_ok();
+    assert_eq!(profile(&alice).await, json!({}));
+    assert_eq!(profile(&bob).await, json!({"displayname": "bob"}));
+}

@@ -1,0 +1,121 @@
+//! The clients of one person keep settings, tags and filters on the server, which other people can neither read nor write.
+
+use serde_json::json;
+
+use crate::support::{Server, encode};
+
+#[tokio::test]
+async fn account_data_is_the_same_on_every_device() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let phone = alice.log_in_again().await;
+    let room = encode("!room:story.example");
+    let paths =
+        ["account_data/org.example.settings".to_owned(), format!("rooms/{room}/account_data/org.example.settings")]
+            .map(|path| format!("user/{}/{path}", alice.id));
+    for (number, path) in paths.iter().enumerate() {
+        alice.get(path).await.expect_error(404, "M_NOT_FOUND");
+        assert_eq!(alice.put(path, json!({"number": number})).await.expect_ok(), json!({}));
+    }
+    server.kill_and_restart().await;
+    for (number, path) in paths.iter().enumerate() {
+        assert_eq!(phone.get(path).await.expect_ok(), json!({"number": number}));
+        phone.put(path, json!({})).await.expect_ok();
+        assert_eq!(alice.get(path).await.expect_ok(), json!({}));
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_keeps_itself_is_read_and_not_written() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let path = |kind: &str| format!("user/{}/account_data/{kind}", alice.id);
+    for kind in ["m.push_rules", "m.fully_read"] {
+        alice.put(&path(kind), json!({})).await.expect_error(405, "M_BAD_JSON");
+        let of_room = format!("user/{}/rooms/{}/account_data/{kind}", alice.id, encode("!room:story.example"));
+        alice.put(&of_room, json!({})).await.expect_error(405, "M_BAD_JSON");
+    }
+    let rules = alice.get(&path("m.push_rules")).await.expect_ok();
+    assert_eq!(rules, alice.get("pushrules/").await.expect_ok());
+    alice.put(&path("org.example.list"), json!([])).await.expect_error(400, "M_BAD_JSON");
+}
+
+#[tokio::test]
+async fn rooms_are_sorted_with_tags() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = format!("user/{}/rooms/{}", alice.id, encode("!room:story.example"));
+    assert_eq!(alice.get(&format!("{room}/tags")).await.expect_ok(), json!({"tags": {}}));
+    alice.put(&format!("{room}/tags/m.favourite"), json!({"order": 0.25})).await.expect_ok();
+    alice.put(&format!("{room}/tags/{}", encode("u.At work")), json!({})).await.expect_ok();
+    let tags = json!({"tags": {"m.favourite": {"order": 0.25}, "u.At work": {}}});
+    assert_eq!(alice.get(&format!("{room}/tags")).await.expect_ok(), tags);
+    assert_eq!(alice.get(&format!("{room}/account_data/m.tag")).await.expect_ok(), tags);
+    alice.delete(&format!("{room}/tags/m.favourite")).await.expect_ok();
+    assert_eq!(alice.get(&format!("{room}/tags")).await.expect_ok(), json!({"tags": {"u.At work": {}}}));
+    alice.put(&format!("{room}/tags/u.a"), json!({"order": 2})).await.expect_error(400, "M_INVALID_PARAM");
+    alice.put(&format!("{room}/tags/{}", "u".repeat(256)), json!({})).await.expect_error(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn a_filter_is_kept_under_an_id() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let path = format!("user/{}/filter", alice.id);
+    let filter =
+        json!({"room": {"timeline": {"limit": 5}, "rooms": ["!room:story.example"]}, "event_fields": ["type"]});
+    let id = alice.post(&path, filter.clone()).await.expect_ok()["filter_id"].as_str().unwrap().to_owned();
+    server.kill_and_restart().await;
+    assert_eq!(alice.get(&format!("{path}/{id}")).await.expect_ok(), filter);
+    alice.get(&format!("{path}/nonsense")).await.expect_error(404, "M_NOT_FOUND");
+    alice.post(&path, json!({"room": 1})).await.expect_error(400, "M_BAD_JSON");
+}
+
+#[tokio::test]
+async fn other_people_can_neither_read_nor_write_any_of_it() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = encode("!room:story.example");
+    for path in [
+        "account_data/org.example.settings".to_owned(),
+        format!("rooms/{room}/account_data/org.example.settings"),
+        format!("rooms/{room}/tags/m.favourite"),
+    ] {
+        let path = format!("user/{}/{path}", alice.id);
+        alice.put(&path, json!({})).await.expect_ok();
+        bob.put(&path, json!({})).await.expect_error(403, "M_FORBIDDEN");
+        server.stranger().put(&path, json!({})).await.expect_error(401, "M_MISSING_TOKEN");
+    }
+    let filter = alice.post(&format!("user/{}/filter", alice.id), json!({})).await.expect_ok();
+    for path in [
+        "account_data/org.example.settings".to_owned(),
+        format!("rooms/{room}/account_data/org.example.settings"),
+        format!("rooms/{room}/tags"),
+        format!("filter/{}", filter["filter_id"].as_str().unwrap()),
+    ] {
+        bob.get(&format!("user/{}/{path}", alice.id)).await.expect_error(403, "M_FORBIDDEN");
+    }
+    bob.post(&format!("user/{}/filter", alice.id), json!({})).await.expect_error(403, "M_FORBIDDEN");
+    let tag = format!("user/{}/rooms/{room}/tags/m.favourite", alice.id);
+    bob.delete(&tag).await.expect_error(403, "M_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn another_service_learns_who_a_person_is_and_no_more() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let path = format!("user/{}/openid/request_token", alice.id);
+    let token = alice.post(&path, json!({})).await.expect_ok();
+    assert_eq!((&token["token_type"], &token["matrix_server_name"]), (&json!("Bearer"), &json!("story.example")));
+    assert_eq!(token["expires_in"], 3600);
+    bob.post(&path, json!({})).await.expect_error(403, "M_FORBIDDEN");
+
+    let secret = token["access_token"].as_str().unwrap();
+    let user_info = |token: &str| format!("/_matrix/federation/v1/openid/userinfo?access_token={token}");
+    let known = server.stranger().get(&user_info(secret)).await.expect_ok();
+    assert_eq!(known, json!({"sub": alice.id}));
+    for wrong in ["nonsense", alice.token().unwrap()] {
+        server.stranger().get(&user_info(wrong)).await.expect_error(401, "M_UNKNOWN_TOKEN");
+    }
+    server.stranger().with_token(secret).get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+}
