@@ -26,6 +26,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod matrix;
+pub mod presence;
 pub mod rooms;
 pub mod server;
 pub mod shutdown;

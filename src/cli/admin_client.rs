@@ -36,7 +36,7 @@ pub(super) fn ask(config: Config, request: AdminRequest) -> Result<AdminResponse
         if let Some(response) = admin::ask(&config.admin_socket(), &request).await? {
             return Ok(response);
         }
-        let server = Ready::new(Arc::new(config))?;
+        let server = Ready::new(Arc::new(config)).await?;
         let outcome = server.admin.handle(request).await;
         server.close().await;
         outcome

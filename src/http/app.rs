@@ -8,6 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
+    presence::Presence,
     rooms::Rooms,
     shutdown::Shutdown,
     storage::Store,
@@ -40,6 +41,8 @@ pub struct Parts {
     pub users: Users,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
+    /// Who is online.
+    pub presence: Presence,
     /// What changed for a device.
     pub sync: Sync,
 }
@@ -83,6 +86,12 @@ impl FromRef<App> for Store {
 impl FromRef<App> for Rooms {
     fn from_ref(app: &App) -> Self {
         app.0.rooms.clone()
+    }
+}
+
+impl FromRef<App> for Presence {
+    fn from_ref(app: &App) -> Self {
+        app.0.presence.clone()
     }
 }
 

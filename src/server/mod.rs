@@ -60,9 +60,10 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     for listener in &config.listeners {
         bound.push(Bound::new(listener).await?);
     }
-    let ready = Ready::new(config.clone())?;
+    let ready = Ready::new(config.clone()).await?;
     let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
+    let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
 
     let mut listening = JoinSet::new();
     let commands = AdminSocket::bind(config.admin_socket())?;
@@ -85,7 +86,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    outcome = outcome.and(keeping.await.map_err(Error::internal));
+    outcome = outcome.and(keeping.await.map_err(Error::internal)).and(presence.await.map_err(Error::internal));
     ready.close().await;
     info!("stopped");
     outcome

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
+    presence::{Patience, Presence},
     rooms::{Rooms, Settings},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
@@ -25,6 +26,8 @@ pub struct Ready {
     pub admin: Admin,
     /// Whose memory of when devices were last seen is to be written now and then.
     pub(super) sessions: Sessions,
+    /// Whose clock has to be kept, so that people appear as away and as gone in time.
+    pub(super) presence: Presence,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -36,7 +39,7 @@ impl Ready {
     /// # Errors
     ///
     /// Says what of the data folder cannot be used, or which choice of the operator cannot be met.
-    pub fn new(config: Arc<Config>) -> Result<Self> {
+    pub async fn new(config: Arc<Config>) -> Result<Self> {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
@@ -47,9 +50,19 @@ impl Ready {
             default_history_visibility: config.rooms.default_history_visibility,
         };
         let rooms = Rooms::new(store.clone(), clock.clone(), notifier.clone(), &users, key, settings);
-        let sources = Sources { rooms: rooms.clone(), account_data: users.account_data.clone() };
         // Positions of what is only in memory start anew with the process; the number tells clients which start is meant.
         let ephemerals = Ephemerals::new(rand::random());
+        let presence = Presence::load(
+            store.clone(),
+            clock.clone(),
+            notifier.clone(),
+            ephemerals.clone(),
+            rooms.clone(),
+            patience(&config.presence),
+        )
+        .await?;
+        let account_data = users.account_data.clone();
+        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone() };
         let sync = Sync::new(store.clone(), clock.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
@@ -62,8 +75,10 @@ impl Ready {
                 store: store.clone(),
                 users,
                 rooms,
+                presence: presence.clone(),
                 sync,
             }),
+            presence,
             shutdown,
             store,
         })
@@ -86,6 +101,12 @@ pub(super) fn signing_key(config: &Config) -> Result<SigningKey> {
         Error::internal(format!("cannot read the signing key {}: {e}; `commonroom init` makes one", file.display()))
     })?;
     SigningKey::parse(&text).map_err(|e| Error::invalid(format!("{}: {e}", file.display())))
+}
+
+/// How long people may be idle and absent, unless the operator wants no presence at all.
+fn patience(chosen: &config::Presence) -> Option<Patience> {
+    let config::Presence { enabled, away_after, offline_after } = *chosen;
+    enabled.then_some(Patience { away_after, offline_after })
 }
 
 fn storage_options(chosen: &config::Storage) -> StorageOptions {

@@ -1,16 +1,19 @@
 //! A joined room in a sync.
 
-use ruma::{RoomId, api::client::sync::sync_events::v3::JoinedRoom, events::room::member::MembershipState};
+use std::sync::Arc;
+
+use ruma::{OwnedUserId, RoomId, api::client::sync::sync_events::v3::JoinedRoom, events::room::member::MembershipState};
 
 use super::{
     Reading, StateExtent, Sync, account_data,
     changed::Changed,
     state::{self, Scope},
     summary::summary,
-    timeline,
+    timeline::{self, Section},
 };
 use crate::{
     error::Result,
+    matrix::event::Event,
     rooms::{Room, Viewer},
     storage::Order,
     streams::Position,
@@ -35,13 +38,21 @@ impl Known {
     }
 }
 
+/// A joined room that there is something to tell of.
+pub(super) struct Joined {
+    /// The section of the answer.
+    pub section: JoinedRoom,
+    /// The people whom the user shares this room with since the last answer.
+    pub met: Vec<OwnedUserId>,
+}
+
 /// What there is to tell of a joined room, if anything.
 pub(super) async fn section(
     sync: &Sync,
     reading: &Reading,
     room_id: &RoomId,
     changed: Option<&Changed>,
-) -> Result<Option<JoinedRoom>> {
+) -> Result<Option<Joined>> {
     let room: &Room = &*sync.rooms.room(room_id).await?;
     let viewer = sync.rooms.viewer(&reading.snapshot, room_id, &reading.user).await?;
     let known = Known::of(reading, &viewer);
@@ -52,13 +63,24 @@ pub(super) async fn section(
     let delta = state::delta(sync, reading, &scope, &timeline).await?;
 
     let mut section = JoinedRoom::new();
+    let mut met = joined_meanwhile(&timeline, &delta);
     if whole || timeline.has_members() || delta.iter().any(|event| event.membership().is_some()) {
         let state = sync.rooms.state_at(room, until).await?;
         section.summary = summary(&state, &reading.user);
+        if known == Known::Nothing && reading.since.is_some() {
+            met.extend(state.joined.iter().cloned());
+        }
     }
     section.state = state::section(sync, reading, &scope, &timeline, delta, &section.summary.heroes).await?;
     let changed = changed.filter(|_| known != Known::Nothing);
     section.account_data.events = account_data::of_room(sync, reading, room_id, changed).await?;
     section.timeline = timeline.timeline;
-    Ok((whole || !section.is_empty()).then_some(section))
+    Ok((whole || !section.is_empty()).then_some(Joined { section, met }))
+}
+
+/// The people who joined in what the answer tells.
+fn joined_meanwhile(timeline: &Section, delta: &[Arc<Event>]) -> Vec<OwnedUserId> {
+    let told = timeline.events.iter().map(|event| &event.event).chain(delta.iter().map(|event| &**event));
+    let joins = told.filter(|event| event.membership() == Some(MembershipState::Join));
+    joins.filter_map(|event| event.target().map(ToOwned::to_owned)).collect()
 }

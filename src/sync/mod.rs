@@ -10,6 +10,7 @@ mod invited;
 mod joined;
 mod lazy_members;
 mod left;
+mod presence;
 mod rooms;
 mod state;
 mod summary;
@@ -22,16 +23,17 @@ use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::{
         filter::FilterDefinition,
-        sync::sync_events::v3::{GlobalAccountData, Presence, Rooms as RoomSections},
+        sync::sync_events::v3::{GlobalAccountData, Presence as PresenceSection, Rooms as RoomSections},
     },
 };
 use tokio::time::{Instant, timeout_at};
 
 pub use self::token::SyncToken;
-use self::{changed::Changed, lazy_members::LazyMembers};
+use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
 use crate::{
     clock::Clock,
     error::Result,
+    presence::{Availability, Presence},
     rooms::Rooms,
     shutdown::Shutdown,
     storage::{Snapshot, Store},
@@ -52,6 +54,7 @@ pub struct Sync {
     shutdown: Shutdown,
     rooms: Rooms,
     account_data: AccountData,
+    presence: Presence,
     lazy_members: LazyMembers,
 }
 
@@ -70,6 +73,8 @@ pub struct SyncRequest {
     pub extent: StateExtent,
     /// At which end of the timeline the state shall hold.
     pub state_style: StateStyle,
+    /// How its user wants to appear to others meanwhile.
+    pub appearance: Availability,
     /// How long it is willing to wait for news.
     pub timeout: Duration,
 }
@@ -100,7 +105,7 @@ pub struct SyncAnswer {
     /// Rooms by membership.
     pub rooms: RoomSections,
     /// The presence of people who share a room with the user.
-    pub presence: Presence,
+    pub presence: PresenceSection,
     /// Global account data.
     pub account_data: GlobalAccountData,
 }
@@ -122,6 +127,8 @@ pub struct Sources {
     pub rooms: Rooms,
     /// Account data.
     pub account_data: AccountData,
+    /// Who is online.
+    pub presence: Presence,
 }
 
 impl Sync {
@@ -134,9 +141,9 @@ impl Sync {
         shutdown: Shutdown,
         sources: Sources,
     ) -> Self {
-        let Sources { rooms, account_data } = sources;
+        let Sources { rooms, account_data, presence } = sources;
         let lazy_members = LazyMembers::default();
-        Self { store, clock, notifier, ephemerals, shutdown, rooms, account_data, lazy_members }
+        Self { store, clock, notifier, ephemerals, shutdown, rooms, account_data, presence, lazy_members }
     }
 
     /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.
@@ -149,6 +156,7 @@ impl Sync {
         let waits = request.since.is_some() && request.extent == StateExtent::Changes;
         // Registered before the first look, so that no change falls between the look and the wait.
         let watch = self.notifier.watch(&request.user);
+        let _syncing = self.presence.sync_begins(&request.user, &request.device, request.appearance).await?;
         loop {
             let answer = self.look(&request).await?;
             if !waits || !answer.is_empty() || self.shutdown.has_begun() {
@@ -180,9 +188,10 @@ impl Sync {
         };
         let mut account_data = GlobalAccountData::new();
         account_data.events = account_data::global(self, &reading, changed.as_ref()).await?;
-        let rooms = rooms::sections(self, &reading, changed.as_ref()).await?;
+        let Sections { rooms, met } = rooms::sections(self, &reading, changed.as_ref()).await?;
+        let presence = presence::section(self, &reading, &met).await?;
         let next = SyncToken { position: reading.snapshot.position(), ephemeral };
-        Ok(SyncAnswer { next, rooms, presence: Presence::new(), account_data })
+        Ok(SyncAnswer { next, rooms, presence, account_data })
     }
 }
 

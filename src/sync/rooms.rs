@@ -1,7 +1,10 @@
 //! Sorts the rooms of a sync into joined, invited, knocked and left.
 
+use std::collections::HashSet;
+
 use ruma::{
-    OwnedRoomId, api::client::sync::sync_events::v3::Rooms as RoomSections, events::room::member::MembershipState,
+    OwnedRoomId, OwnedUserId, api::client::sync::sync_events::v3::Rooms as RoomSections,
+    events::room::member::MembershipState,
 };
 
 use super::{Reading, StateExtent, Sync, changed::Changed, invited, joined, left};
@@ -11,17 +14,28 @@ use crate::{
     storage::{Stamped, schema::rooms::Membership},
 };
 
+/// The rooms of an answer, and whom the user met in them.
+pub(super) struct Sections {
+    /// The rooms by membership.
+    pub rooms: RoomSections,
+    /// The people who share a room with the user since the last answer, as far as the rooms tell.
+    pub met: HashSet<OwnedUserId>,
+}
+
 /// The rooms that the answer speaks of: all of the user's at first, then those in which something changed.
-pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Changed>) -> Result<RoomSections> {
+pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Changed>) -> Result<Sections> {
     let mut sections = RoomSections::new();
+    let mut met = HashSet::new();
     for (room_id, membership) in candidates(sync, reading, changed).await? {
         if !room_passes(&reading.filter.room, &room_id) {
             continue;
         }
         match membership.value.membership {
             MembershipState::Join => {
-                let room = joined::section(sync, reading, &room_id, changed).await?;
-                sections.join.extend(room.map(|room| (room_id, room)));
+                if let Some(room) = joined::section(sync, reading, &room_id, changed).await? {
+                    met.extend(room.met);
+                    sections.join.insert(room_id, room.section);
+                }
             }
             MembershipState::Invite => {
                 let room = invited::invitation(sync, reading, &room_id, &membership).await?;
@@ -37,7 +51,7 @@ pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Ch
             }
         }
     }
-    Ok(sections)
+    Ok(Sections { rooms: sections, met })
 }
 
 /// The rooms to look at, with the user's membership.

@@ -8,6 +8,7 @@ mod discovery;
 mod filter;
 mod login;
 mod openid;
+mod presence;
 mod profile;
 mod push_rules;
 mod register;
@@ -77,6 +78,9 @@ pub fn routes() -> Router<App> {
         .endpoint(account_data::tags)
         .endpoint(account_data::set_tag)
         .endpoint(account_data::delete_tag)
+        // Presence
+        .endpoint(presence::get)
+        .endpoint(presence::set)
         // OpenID
         .endpoint(openid::request_token)
         .endpoint(openid::user_info)

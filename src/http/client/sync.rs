@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     error::Result,
     http::{authenticate::Caller, endpoint::Request, json::Json},
+    presence::Availability,
     sync::{StateExtent, StateStyle, Sync, SyncAnswer, SyncRequest},
     users::Filters,
 };
@@ -36,6 +37,7 @@ pub async fn sync(
         filter: filter(&filters, &caller, request.filter).await?,
         extent: if request.full_state { StateExtent::Full } else { StateExtent::Changes },
         state_style: if request.use_state_after { StateStyle::After } else { StateStyle::Before },
+        appearance: Availability::try_from(&request.set_presence)?,
         timeout: request.timeout.unwrap_or_default(),
     };
     Ok(Json(Body::from(service.sync(request).await?)).into_response())

@@ -3,6 +3,7 @@
 //! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, what comes later from 120.
 
 mod meta;
+pub mod presence;
 pub mod rooms;
 pub mod streams;
 pub mod users;
@@ -11,7 +12,7 @@ use super::TableInfo;
 pub(super) use meta::{META, NEWEST_POSITION, SCHEMA_VERSION};
 
 /// Every table, one list per file of this folder.
-pub const ALL: &[&[TableInfo]] = &[meta::TABLES, rooms::TABLES, streams::TABLES, users::TABLES];
+pub const ALL: &[&[TableInfo]] = &[meta::TABLES, presence::TABLES, rooms::TABLES, streams::TABLES, users::TABLES];
 
 #[cfg(test)]
 mod tests {
