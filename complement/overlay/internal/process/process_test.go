@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 	}
 	switch command {
 	case "init":
-		os.Exit(0)
+		os.Exit(initialise(os.Args[5]))
 	case "serve":
 		os.Exit(serve(os.Args[3]))
 	default:
@@ -71,7 +71,7 @@ func TestAStoppedServerComesBackOnTheSameData(t *testing.T) {
 	if err := deployment.Restart(t); err != nil {
 		t.Fatal(err)
 	}
-	starts, err := os.ReadFile(filepath.Join(server.folder, "data"))
+	starts, err := os.ReadFile(filepath.Join(server.dataPath(), "starts"))
 	if err != nil || len(starts) != 3 {
 		t.Errorf("the data of three starts is %q, %v", starts, err)
 	}
@@ -125,7 +125,7 @@ func TestABlueprintsApplicationServiceHasATokenAndARegistration(t *testing.T) {
 func TestAServerThatEndsInsteadOfStartingIsReportedAtOnce(t *testing.T) {
 	suite := newTestSuite(t)
 	suite.binary = filepath.Join(t.TempDir(), "server")
-	if err := os.WriteFile(suite.binary, []byte("#!/bin/sh\n[ \"$1\" = init ]\n"), 0o755); err != nil {
+	if err := os.WriteFile(suite.binary, []byte("#!/bin/sh\n[ \"$1\" = init ] && mkdir -p \"$5\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	deployment, err := newDeployment(suite, t.Name())
@@ -172,7 +172,15 @@ func ask(t *testing.T, deployment *Deployment, name string) string {
 	return string(body)
 }
 
-// serve is a homeserver that answers every request with its name and writes one byte of data at each start.
+// initialise makes the data folder of the homeserver that serve is.
+func initialise(data string) int {
+	if os.MkdirAll(data, 0o700) != nil || os.WriteFile(filepath.Join(data, "starts"), nil, 0o600) != nil {
+		return 1
+	}
+	return 0
+}
+
+// serve is a homeserver that answers every request with its name and adds one byte to its data at each start.
 func serve(configPath string) int {
 	config, err := os.ReadFile(configPath)
 	if err != nil {
@@ -181,7 +189,7 @@ func serve(configPath string) int {
 	value := func(key string) string {
 		return regexp.MustCompile(`(?m)\b` + key + ` = "([^"]+)"`).FindStringSubmatch(string(config))[1]
 	}
-	data, err := os.OpenFile(value("data_dir"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	data, err := os.OpenFile(filepath.Join(value("data_dir"), "starts"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return 1
 	}

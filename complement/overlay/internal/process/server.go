@@ -58,22 +58,20 @@ func newServer(deployment *Deployment, name string, services []b.ApplicationServ
 			return nil, err
 		}
 	}
-	if err := server.initialise(); err != nil {
+	template, err := deployment.suite.templates.of(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyFolder(server.dataPath(), template); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(server.configPath(), []byte(server.config()), 0o600); err != nil {
 		return nil, err
 	}
 	if err := deployment.suite.authority.issue(server); err != nil {
 		return nil, err
 	}
 	return server, writeRegistrations(server, services)
-}
-
-// initialise has the server make its keys, and replaces the configuration that it writes with the one for the tests.
-func (s *server) initialise() error {
-	command := exec.Command(s.binary, "init", "--server-name", s.name, "--data-dir", s.dataPath(), "--config", s.configPath())
-	if output, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s init: %w: %s", s.name, err, output)
-	}
-	return os.WriteFile(s.configPath(), []byte(s.config()), 0o600)
 }
 
 func (s *server) clientURL() string {

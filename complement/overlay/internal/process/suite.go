@@ -29,6 +29,7 @@ type Suite struct {
 	logs        string
 	folder      string
 	authority   *authority
+	templates   *templates
 	deployments atomic.Int64
 
 	// Held while the deployment that all tests of a dirty run use is created or grows; it is nil until a test asks for it.
@@ -82,6 +83,7 @@ func NewSuite(namespace string) (*Suite, error) {
 		logs:      logs,
 		folder:    folder,
 		authority: authority,
+		templates: newTemplates(binary, filepath.Join(folder, "templates")),
 		alive:     make(map[*Deployment]struct{}),
 	}, nil
 }
