@@ -2,10 +2,6 @@ package suite
 
 import (
 	"fmt"
-	"go/ast"
-	"go/build"
-	"go/parser"
-	"go/token"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,14 +11,15 @@ import (
 // Selection is what is to run of one package.
 type Selection struct {
 	Package string
-	// Names of test functions, in the order of the source.
-	Functions []string
+	// In the order of the source.
+	Functions []Function
 	// Which subtests of them, as a pattern of go test; empty for all.
 	Subtests string
 }
 
-// Select finds what the arguments of a run stand for. An argument is "all", a package ("csapi" or "tests/csapi") or a
-// pattern for test functions as go test takes it, with an optional part for subtests ("TestLogin/parallel").
+// Select finds what the arguments of a run stand for. An argument is "all", "client-server" (all that needs one server and
+// nobody else), a package ("csapi" or "tests/csapi") or a pattern for test functions as go test takes it, with an optional
+// part for subtests ("TestLogin/parallel").
 func (s *Suite) Select(arguments []string) ([]Selection, error) {
 	packages, err := s.Packages()
 	if err != nil {
@@ -50,7 +47,7 @@ func (s *Suite) selectOne(packages []string, argument string) ([]Selection, erro
 			packages, function, subtests = []string{name}, "", ""
 		}
 	}
-	if argument == "all" {
+	if argument == "all" || argument == "client-server" {
 		function = ""
 	}
 	pattern, err := regexp.Compile(function)
@@ -63,37 +60,12 @@ func (s *Suite) selectOne(packages []string, argument string) ([]Selection, erro
 		if err != nil {
 			return nil, err
 		}
-		functions = slices.DeleteFunc(functions, func(name string) bool { return !pattern.MatchString(name) })
+		functions = slices.DeleteFunc(functions, func(function Function) bool {
+			return !pattern.MatchString(function.Name) || argument == "client-server" && function.Federation
+		})
 		if len(functions) > 0 {
 			selected = append(selected, Selection{name, functions, subtests})
 		}
 	}
 	return selected, nil
-}
-
-// testFunctions reads the names of the test functions from the source, before anything is compiled.
-func testFunctions(folder string) ([]string, error) {
-	found, err := build.ImportDir(folder, 0)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, file := range slices.Concat(found.TestGoFiles, found.XTestGoFiles) {
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(folder, file), nil, parser.SkipObjectResolution)
-		if err != nil {
-			return nil, err
-		}
-		for _, declaration := range parsed.Decls {
-			function, ok := declaration.(*ast.FuncDecl)
-			if ok && function.Recv == nil && isTest(function.Name.Name) {
-				names = append(names, function.Name.Name)
-			}
-		}
-	}
-	return names, nil
-}
-
-func isTest(name string) bool {
-	rest, ok := strings.CutPrefix(name, "Test")
-	return ok && name != "TestMain" && (rest == "" || !('a' <= rest[0] && rest[0] <= 'z'))
 }

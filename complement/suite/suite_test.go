@@ -10,20 +10,28 @@ import (
 
 func TestArgumentsSelectPackagesAndTests(t *testing.T) {
 	suite := suiteWith(t, map[string]string{
-		"tests/main_test.go":        "func TestMain(m *testing.M) {}\nfunc TestJoin(t *testing.T) {}",
+		"tests/main_test.go":        "func TestMain(m *testing.M) {}\nfunc TestJoin(t *testing.T) { other(t) }",
+		"tests/other_test.go":       "func other(t *testing.T) { federation.NewServer(t); other(t) }",
 		"tests/csapi/sync_test.go":  "func TestSync(t *testing.T) {}\nfunc helper() {}\nfunc Testing() {}",
 		"tests/csapi/login_test.go": "func TestLogin(t *testing.T) {}",
+		"tests/msc2/two_test.go":    "func TestTwo(t *testing.T) { d := complement.Deploy(t, 2) }",
+		"tests/msc3/one_test.go":    "func TestOne(t *testing.T) { d := complement.Deploy(t, 1) }",
 		"tests/csapi/login.go":      "func TestNoTest(t *testing.T) {}",
 		"tests/msc1/sync_test.go":   "func TestSync(t *testing.T) {}",
 	})
-	csapi := Selection{"tests/csapi", []string{"TestLogin", "TestSync"}, ""}
+	login, sync, join := Function{"TestLogin", false}, Function{"TestSync", false}, Function{"TestJoin", true}
+	msc1 := Selection{"tests/msc1", []Function{sync}, ""}
+	msc2 := Selection{"tests/msc2", []Function{{"TestTwo", true}}, ""}
+	msc3 := Selection{"tests/msc3", []Function{{"TestOne", false}}, ""}
+	csapi := Selection{"tests/csapi", []Function{login, sync}, ""}
 	cases := map[string][]Selection{
-		"csapi":       {csapi},
-		"tests/csapi": {csapi},
-		"tests":       {{"tests", []string{"TestJoin"}, ""}},
-		"all":         {{"tests", []string{"TestJoin"}, ""}, csapi, {"tests/msc1", []string{"TestSync"}, ""}},
-		"^TestSync$":  {{"tests/csapi", []string{"TestSync"}, ""}, {"tests/msc1", []string{"TestSync"}, ""}},
-		"Login/a/b":   {{"tests/csapi", []string{"TestLogin"}, "a/b"}},
+		"csapi":         {csapi},
+		"tests/csapi":   {csapi},
+		"tests":         {{"tests", []Function{join}, ""}},
+		"all":           {{"tests", []Function{join}, ""}, csapi, msc1, msc2, msc3},
+		"client-server": {csapi, msc1, msc3},
+		"^TestSync$":    {{"tests/csapi", []Function{sync}, ""}, msc1},
+		"Login/a/b":     {{"tests/csapi", []Function{login}, "a/b"}},
 	}
 	for argument, want := range cases {
 		got, err := suite.Select([]string{argument})

@@ -19,12 +19,13 @@ import (
 	"commonroom/complement/suite"
 )
 
-const usage = `usage: complement/run [flags] all | PACKAGE... | PATTERN...
+const usage = `usage: complement/run [flags] all | client-server | PACKAGE... | PATTERN...
 
   complement/run all                   every test
+  complement/run client-server         those that need no other server
   complement/run csapi msc4140         these packages
   complement/run TestLogin/parallel    tests that match, written as for go test -run
-  complement/run -self-test            no server at all: test how servers are started and stopped
+  complement/run -self-test            none, but what is in this folder
 
 `
 
@@ -75,7 +76,7 @@ func parse(arguments []string) (options, error) {
 	flags.BoolVar(&options.verbose, "v", false, "print what the tests print")
 	flags.IntVar(&options.jobs, "jobs", runtime.NumCPU(), "how many packages run at the same time")
 	flags.DurationVar(&options.timeout, "timeout", time.Hour, "how long one package may take")
-	flags.BoolVar(&options.selfTest, "self-test", false, "test the deployer")
+	flags.BoolVar(&options.selfTest, "self-test", false, "test this folder instead of the server")
 	if err := flags.Parse(arguments); err != nil {
 		return options, err
 	}
@@ -106,7 +107,7 @@ func run(ctx context.Context, options options) (int, error) {
 		return exitError, err
 	}
 	if options.selfTest {
-		return selfTest(ctx, tests)
+		return selfTest(ctx, module, tests)
 	}
 	selections, err := tests.Select(options.selected)
 	if err != nil {
@@ -124,6 +125,11 @@ func run(ctx context.Context, options options) (int, error) {
 		timeout: options.timeout,
 		report:  newReport(os.Stdout, root, recorded, options.verbose),
 	}
+	for _, selection := range selections {
+		for _, function := range selection.Functions {
+			runner.report.federation[test(selection.Package, function.Name)] = function.Federation
+		}
+	}
 	if err := runner.run(ctx, selections); err != nil {
 		return exitError, err
 	}
@@ -137,13 +143,18 @@ func run(ctx context.Context, options options) (int, error) {
 	return 0, nil
 }
 
-// selfTest runs the deployer's own tests, which compile only inside Complement's module.
-func selfTest(ctx context.Context, tests *suite.Suite) (int, error) {
-	command := exec.CommandContext(ctx, "go", "test", "./internal/process")
-	command.Dir = tests.Folder(".")
-	command.Stdout, command.Stderr = os.Stdout, os.Stderr
-	if err := command.Run(); err != nil {
-		return exitError, err
+// selfTest runs this module's tests, and those of the deployer, which compile only inside Complement's module.
+func selfTest(ctx context.Context, module string, tests *suite.Suite) (int, error) {
+	for _, place := range []struct{ folder, packages string }{
+		{module, "./..."},
+		{tests.Folder("."), "./internal/process"},
+	} {
+		command := exec.CommandContext(ctx, "go", "test", place.packages)
+		command.Dir = place.folder
+		command.Stdout, command.Stderr = os.Stdout, os.Stderr
+		if err := command.Run(); err != nil {
+			return exitError, err
+		}
 	}
 	return 0, nil
 }

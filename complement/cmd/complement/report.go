@@ -20,6 +20,10 @@ type report struct {
 	root     string
 	recorded results.Results
 	verbose  bool
+	// Which tests need another server.
+	federation map[results.Test]bool
+
+	started time.Time
 
 	mutex   sync.Mutex
 	results results.Results
@@ -29,13 +33,15 @@ type report struct {
 
 func newReport(out io.Writer, root string, recorded results.Results, verbose bool) *report {
 	return &report{
-		out:      out,
-		root:     root,
-		recorded: recorded,
-		verbose:  verbose,
-		results:  make(results.Results),
-		times:    make(map[string]time.Duration),
-		folders:  make(map[results.Test]string),
+		out:        out,
+		root:       root,
+		recorded:   recorded,
+		verbose:    verbose,
+		started:    time.Now(),
+		federation: make(map[results.Test]bool),
+		results:    make(results.Results),
+		times:      make(map[string]time.Duration),
+		folders:    make(map[results.Test]string),
 	}
 }
 
@@ -105,28 +111,37 @@ func (c *count) add(outcome results.Outcome) {
 	}
 }
 
+// row is one line of the table.
+type row struct{ functions, subtests count }
+
 func (r *report) table() {
-	functions, subtests := make(map[string]*count), make(map[string]*count)
-	var allFunctions, allSubtests count
+	packages := make(map[string]*row)
 	for name := range r.times {
-		functions[name], subtests[name] = new(count), new(count)
+		packages[name] = new(row)
 	}
+	var clientServer, federation, all row
 	for test, outcome := range r.results {
-		if test == test.Function() {
-			functions[test.Package].add(outcome)
-			allFunctions.add(outcome)
-		} else {
-			subtests[test.Package].add(outcome)
-			allSubtests.add(outcome)
+		kind := &clientServer
+		if r.federation[test.Function()] {
+			kind = &federation
+		}
+		for _, row := range []*row{packages[test.Package], kind, &all} {
+			if test == test.Function() {
+				row.functions.add(outcome)
+			} else {
+				row.subtests.add(outcome)
+			}
 		}
 	}
 	table := tabwriter.NewWriter(r.out, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\npackage\ttests passed\tsubtests passed\ttime\t")
-	for _, name := range slices.Sorted(maps.Keys(r.times)) {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n",
-			name, functions[name], subtests[name], r.times[name].Round(100*time.Millisecond))
+	fmt.Fprintln(table, "\n\ttests passed\tsubtests passed\ttime\t")
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		row, time := packages[name], r.times[name].Round(100*time.Millisecond)
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t\n", name, row.functions, row.subtests, time)
 	}
-	fmt.Fprintf(table, "all\t%s\t%s\t\t\n", allFunctions, allSubtests)
+	fmt.Fprintf(table, "client-server\t%s\t%s\t\t\n", clientServer.functions, clientServer.subtests)
+	fmt.Fprintf(table, "federation\t%s\t%s\t\t\n", federation.functions, federation.subtests)
+	fmt.Fprintf(table, "all\t%s\t%s\t%s\t\n", all.functions, all.subtests, time.Since(r.started).Round(100*time.Millisecond))
 	table.Flush()
 }
 

@@ -15,6 +15,8 @@ func TestTheSummaryShowsWhatChanged(t *testing.T) {
 	var out strings.Builder
 	report := newReport(&out, "/repo", results.Results{lost: results.Pass, part: results.Pass, gained: results.Fail}, false)
 
+	report.federation[gained] = true
+
 	report.finished(results.Finished{Test: lost, Outcome: results.Fail, Took: 1500 * time.Millisecond}, "/repo/logs/TestLost")
 	report.add(results.Results{lost: results.Fail, part: results.Pass, gained: results.Pass})
 	report.took("tests/csapi", 2*time.Second)
@@ -25,6 +27,8 @@ func TestTheSummaryShowsWhatChanged(t *testing.T) {
 	for _, want := range []string{
 		"fail    1.5s  tests/csapi TestLost  logs/TestLost\n",
 		"tests/csapi         0 of 1            1 of 1     2s",
+		"client-server         0 of 1            1 of 1",
+		"federation         1 of 1            0 of 0",
 		"all         1 of 2            1 of 1",
 		"These passed before and do not now:\n  fail tests/csapi TestLost  logs/TestLost\n",
 		"These pass now and did not before:\n  pass tests TestGained\n",

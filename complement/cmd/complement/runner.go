@@ -65,16 +65,17 @@ func (r *runner) run(ctx context.Context, selections []suite.Selection) error {
 func (r *runner) runPackage(ctx context.Context, selection suite.Selection, program string) error {
 	started := time.Now()
 	defer func() { r.report.took(selection.Package, time.Since(started)) }()
+	var remaining []string
 	for _, function := range selection.Functions {
-		if err := os.RemoveAll(filepath.Join(r.logsOf(selection.Package), function)); err != nil {
+		if err := os.RemoveAll(filepath.Join(r.logsOf(selection.Package), function.Name)); err != nil {
 			return err
 		}
+		remaining = append(remaining, function.Name)
 	}
-	remaining := selection.Functions
 	for len(remaining) > 0 && ctx.Err() == nil {
 		results, problem := r.runProgram(ctx, selection, remaining, program)
 		left := slices.DeleteFunc(slices.Clone(remaining), func(name string) bool {
-			_, ran := results[test(selection, name)]
+			_, ran := results[test(selection.Package, name)]
 			return ran
 		})
 		if len(left) == len(remaining) {
@@ -85,8 +86,8 @@ func (r *runner) runPackage(ctx context.Context, selection suite.Selection, prog
 	return nil
 }
 
-func test(selection suite.Selection, function string) results.Test {
-	return results.Test{Package: selection.Package, Name: function}
+func test(name, function string) results.Test {
+	return results.Test{Package: name, Name: function}
 }
 
 // runProgram runs some test functions of a package in one process and returns what became of those that were reached.
@@ -156,7 +157,7 @@ func (r *runner) follow(name string, output io.Reader) (results.Results, error) 
 	}
 	// Those in which the program died. What it printed on the way belongs to none and may say why.
 	for function, text := range printed {
-		died := results.Finished{Test: results.Test{Package: name, Name: function}, Outcome: results.Fail}
+		died := results.Finished{Test: test(name, function), Outcome: results.Fail}
 		if _, started := found[died.Test]; started {
 			if err := r.finish(died, text.String()+printed[""].String()); err != nil {
 				return found, err
