@@ -22,7 +22,7 @@ import (
 const complementModule = "github.com/matrix-org/complement"
 
 // ErrUnavailable is the error when Complement's source cannot be had, for want of a network for example.
-var ErrUnavailable = errors.New("the source of Complement is not available")
+var ErrUnavailable = errors.New("left out, because the source of Complement is not available")
 
 // Suite is Complement's source, ready to be compiled.
 type Suite struct {
