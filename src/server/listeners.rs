@@ -12,7 +12,8 @@ use std::{
 };
 
 use axum::Router;
-use axum_server::{Address, Handle, tls_rustls::RustlsConfig};
+use axum_server::{Address, Handle, Server, tls_rustls::RustlsConfig};
+use hyper_util::rt::TokioTimer;
 
 use crate::{
     config::{Endpoint, Listener, Tls},
@@ -22,6 +23,10 @@ use crate::{
 
 /// How long requests that are under way may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a connection may stay without a whole request on it. Longer than the minute for which reverse proxies keep
+/// connections by default, since a proxy may send a request just when the server closes.
+const IDLE: Duration = Duration::from_secs(120);
 
 /// A listener that has its address and can be served.
 pub(super) enum Bound {
@@ -56,15 +61,15 @@ impl Bound {
         match self {
             Self::Tcp(listener, _) => {
                 let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum_server::from_tcp(listener)?.handle(stopping_with(shutdown)).serve(service).await
+                ready(axum_server::from_tcp(listener)?, shutdown).serve(service).await
             }
             Self::Tls(listener, _, tls) => {
                 let service = router.into_make_service_with_connect_info::<SocketAddr>();
-                axum_server::from_tcp_rustls(listener, tls)?.handle(stopping_with(shutdown)).serve(service).await
+                ready(axum_server::from_tcp_rustls(listener, tls)?, shutdown).serve(service).await
             }
             Self::Unix(listener, path) => {
-                let handle = stopping_with(shutdown);
-                let served = axum_server::from_unix(listener)?.handle(handle).serve(router.into_make_service()).await;
+                let server = ready(axum_server::from_unix(listener)?, shutdown);
+                let served = server.serve(router.into_make_service()).await;
                 // What is left of a socket that nobody listens on only confuses.
                 let _ = fs::remove_file(path);
                 served
@@ -133,15 +138,17 @@ async fn certificate(tls: &Tls) -> Result<RustlsConfig> {
     })
 }
 
-/// A handle through which the server stops accepting when `shutdown` begins.
-fn stopping_with<A: Address + Send + 'static>(shutdown: Shutdown) -> Handle<A> {
+/// A server that closes connections on which nothing comes, and stops accepting when `shutdown` begins.
+fn ready<A: Address + Send + 'static, Acc>(mut server: Server<A, Acc>, shutdown: Shutdown) -> Server<A, Acc> {
+    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(IDLE);
+    server.http_builder().http2().timer(TokioTimer::new()).keep_alive_interval(IDLE);
     let handle = Handle::new();
     let stopping = handle.clone();
     tokio::spawn(async move {
         shutdown.begun().await;
         stopping.graceful_shutdown(Some(GRACE));
     });
-    handle
+    server.handle(handle)
 }
 
 fn cannot_listen(place: &str, cause: &io::Error) -> Error {

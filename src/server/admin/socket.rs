@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::unix::fs::PermissionsExt,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -38,7 +38,7 @@ impl AdminSocket {
             // The socket gets its name only when its permissions are right.
             let unfinished = path.with_extension("sock.new");
             remove(&unfinished)?;
-            let listener = UnixListener::bind(&unfinished)?;
+            let listener = UnixListener::bind(Short::of(&unfinished)?.path())?;
             fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o600))?;
             fs::rename(&unfinished, &path)?;
             Ok(listener)
@@ -71,7 +71,8 @@ impl AdminSocket {
 ///
 /// The server's own, and `Internal` if it cannot be reached for another reason than not running.
 pub async fn ask(path: &Path, request: &AdminRequest) -> Result<Option<AdminResponse>> {
-    let mut stream = match UnixStream::connect(path).await {
+    let connected = async { UnixStream::connect(Short::of(path)?.path()).await };
+    let mut stream = match connected.await {
         Ok(stream) => stream,
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => return Ok(None),
         Err(e) => return Err(unusable(path, &e)),
@@ -102,6 +103,31 @@ async fn converse(mut stream: UnixStream, admin: Admin) {
     };
     if let Err(e) = conversation.await {
         debug!("a command went away: {e}");
+    }
+}
+
+/// A name for a file that is short enough for the address of a socket, which holds about 100 bytes.
+struct Short {
+    path: PathBuf,
+    /// The file's folder, through which the file is named if its own name is too long.
+    _folder: Option<fs::File>,
+}
+
+impl Short {
+    fn of(path: &Path) -> io::Result<Self> {
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if path.as_os_str().len() < 100 {
+            return Ok(Self { path: path.to_owned(), _folder: None });
+        }
+        let folder = fs::File::open(folder)?;
+        let path = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+        Ok(Self { path, _folder: Some(folder) })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 }
 

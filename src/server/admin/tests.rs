@@ -91,3 +91,19 @@ async fn the_socket_is_for_its_owner_and_carries_commands() {
     serving.await.unwrap().unwrap();
     assert!(!path.exists());
 }
+
+#[tokio::test]
+async fn a_deep_data_folder_has_a_socket_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("a".repeat(100)).join("b".repeat(100));
+    fs::create_dir_all(&deep).unwrap();
+    let path = deep.join("admin.sock");
+    assert!(ask(&path, &create("alice")).await.unwrap().is_none());
+
+    let shutdown = Shutdown::default();
+    let serving = tokio::spawn(AdminSocket::bind(path.clone()).unwrap().serve(admin(), shutdown.clone()));
+    assert!(ask(&path, &create("alice")).await.unwrap().is_some());
+    shutdown.begin();
+    serving.await.unwrap().unwrap();
+    assert!(!path.exists());
+}
