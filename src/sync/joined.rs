@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ruma::{OwnedUserId, RoomId, api::client::sync::sync_events::v3::JoinedRoom, events::room::member::MembershipState};
+use ruma::{
+    OwnedUserId, RoomId, api::client::sync::sync_events::v3::JoinedRoom, events::room::member::MembershipState,
+};
 
 use super::{
     Reading, StateExtent, Sync, account_data,

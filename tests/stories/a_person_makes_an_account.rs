@@ -105,12 +105,30 @@ async fn a_server_that_wants_a_token_takes_only_those_who_have_one() {
     let steps = anyone.post("register", json!({})).await.expect_status(401);
     assert_eq!(steps["flows"], json!([{"stages": ["m.login.registration_token"]}]));
     anyone.post("register", account("alice")).await.expect_error(401, "M_FORBIDDEN");
-    let mut body = account("alice");
-    body["auth"] = json!({"type": "m.login.registration_token", "token": "guess", "session": steps["session"]});
-    let refused = anyone.post("register", body).await.expect_error(401, "M_FORBIDDEN");
+    let with_token = |name: &str, token: &str| {
+        let mut body = account(name);
+        body["auth"] = json!({"type": "m.login.registration_token", "token": token, "session": steps["session"]});
+        body
+    };
+    let refused = anyone.post("register", with_token("alice", "guess")).await.expect_error(401, "M_FORBIDDEN");
     assert_eq!(refused["session"], steps["session"]);
-    let validity = "/_matrix/client/v1/register/m.login.registration_token/validity?token=guess";
-    assert_eq!(anyone.get(validity).await.expect_ok(), json!({"valid": false}));
+
+    // The token that was printed when the server was set up makes one account: the administrator's.
+    let token = server.first_token().to_owned();
+    let is_valid = async || {
+        let path = format!("/_matrix/client/v1/register/m.login.registration_token/validity?token={token}");
+        anyone.get(&path).await.expect_ok()["valid"].as_bool().unwrap()
+    };
+    assert!(is_valid().await);
+    anyone.post("register", with_token("alice", &token)).await.expect_ok();
+    assert!(!is_valid().await);
+    let mut again = with_token("bob", &token);
+    again["auth"]["session"].take();
+    anyone.post("register", again).await.expect_error(401, "M_FORBIDDEN");
+    let users = server.command(&["user", "list"]).output().unwrap();
+    let users = String::from_utf8(users.stdout).unwrap();
+    let alice = users.lines().find(|line| line.contains("@alice:story.example")).unwrap();
+    assert!(alice.contains("administrator"), "{users}");
 }
 
 #[tokio::test]

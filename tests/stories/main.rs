@@ -15,3 +15,4 @@ mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
 mod clients_keep_settings_for_each_other;
+mod settings_reach_every_device;
