@@ -16,3 +16,4 @@ mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
 mod clients_keep_settings_for_each_other;
 mod settings_reach_every_device;
+mod the_server_stops_and_comes_back;
