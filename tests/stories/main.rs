@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
 mod support;
 
+mod a_client_keeps_up_with_its_rooms;
 mod a_person_changes_the_password_and_leaves_for_good;
 mod a_person_chooses_what_to_hear_of;
 mod a_person_logs_in_and_out;
@@ -15,5 +16,6 @@ mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
 mod clients_keep_settings_for_each_other;
+mod people_see_who_is_online;
 mod settings_reach_every_device;
 mod the_server_stops_and_comes_back;

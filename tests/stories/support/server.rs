@@ -5,6 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, RwLock},
     thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -110,6 +111,24 @@ impl Server {
         body["auth"] = json!({"type": "m.login.dummy", "session": steps["session"]});
         let session = self.stranger.post("register", body).await.expect_ok();
         User::new(&self.stranger, &session, password)
+    }
+
+    /// The memory that the server's process holds, in megabytes.
+    pub fn resident_megabytes(&self) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has a size");
+        let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().expect("it is a number");
+        kilobytes * 1_024.0 / 1e6
+    }
+
+    /// The processor time that the server has spent, in user and in system mode.
+    pub fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the server runs");
+        let (_, after_name) = stat.rsplit_once(')').expect("the name stands in parentheses");
+        // The 14th and 15th field of the line, in hundredths of a second on every Linux.
+        let ticks =
+            after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("it is a number"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     /// Everything the server has written to its log so far, over restarts.
