@@ -18,6 +18,8 @@ const ROWS_READ: usize = 512;
 /// Where a sync has to look.
 #[derive(Debug, Default)]
 pub(super) struct Changed {
+    /// Rooms of the log that the user is not joined to, so that each is asked about once.
+    elsewhere: BTreeSet<OwnedRoomId>,
     /// The rooms in which something happened that may concern the user.
     pub rooms: BTreeSet<OwnedRoomId>,
     /// The types of account data that changed, global under `None`.
@@ -49,16 +51,17 @@ impl Changed {
     async fn note(&mut self, rooms: &Rooms, snapshot: &Snapshot, user: &UserId, change: Change) -> Result<()> {
         match change {
             Change::Event { room, member } => {
-                let own = member.as_deref() == Some(user);
-                if !self.rooms.contains(&room) && (own || rooms.is_joined(snapshot, &room, user).await?) {
+                if member.as_deref() == Some(user) {
                     self.rooms.insert(room);
+                } else {
+                    self.note_room(rooms, snapshot, user, room).await?;
                 }
             }
             Change::Receipt { room, user: reader, private } => {
-                let own = *reader == *user;
-                let concerned = own || !private && rooms.is_joined(snapshot, &room, user).await?;
-                if concerned {
+                if *reader == *user {
                     self.rooms.insert(room);
+                } else if !private {
+                    self.note_room(rooms, snapshot, user, room).await?;
                 }
             }
             Change::AccountData { user: owner, room, kind } if *owner == *user => {
@@ -67,6 +70,18 @@ impl Changed {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// Takes note of a room in which something happened that concerns its members, if the user is one of them.
+    async fn note_room(&mut self, rooms: &Rooms, snapshot: &Snapshot, user: &UserId, room: OwnedRoomId) -> Result<()> {
+        if self.rooms.contains(&room) || self.elsewhere.contains(&room) {
+            return Ok(());
+        }
+        match rooms.is_joined(snapshot, &room, user).await? {
+            true => self.rooms.insert(room),
+            false => self.elsewhere.insert(room),
+        };
         Ok(())
     }
 }
