@@ -14,8 +14,8 @@ use crate::{
     storage::Store,
     sync::Sync,
     users::{
-        AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Registration,
-        RegistrationTokens, Sessions, Tags, Users,
+        AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Pushers,
+        Registration, RegistrationTokens, Sessions, Tags, Users,
     },
 };
 
@@ -170,6 +170,12 @@ impl FromRef<App> for Tags {
 impl FromRef<App> for PushRules {
     fn from_ref(app: &App) -> Self {
         app.0.users.push_rules.clone()
+    }
+}
+
+impl FromRef<App> for Pushers {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.pushers.clone()
     }
 }
 

@@ -9,6 +9,7 @@ mod password_change;
 mod passwords;
 mod profiles;
 mod push_rules;
+mod pushers;
 mod registration;
 mod registration_tokens;
 mod rooms_behind;
@@ -28,6 +29,7 @@ pub use self::{
     passwords::Passwords,
     profiles::{ProfileChange, Profiles},
     push_rules::{Place, PushRules, WholeRuleset},
+    pushers::{OtherUsers, Pushers},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
     rooms_behind::RoomsBehind,
@@ -66,6 +68,8 @@ pub struct Users {
     pub tags: Tags,
     /// What users want to be notified of.
     pub push_rules: PushRules,
+    /// Where devices want to be told of it.
+    pub pushers: Pushers,
     /// What clients want left out.
     pub filters: Filters,
 }
@@ -97,6 +101,7 @@ impl Users {
             tags: Tags::new(account_data.clone()),
             account_data,
             push_rules,
+            pushers: Pushers::new(store()),
             filters: Filters::new(store()),
         })
     }

@@ -32,6 +32,42 @@ async fn a_new_password_throws_the_other_devices_out() {
 }
 
 #[tokio::test]
+async fn the_other_devices_take_their_pushers_along() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let (phone, tablet) = (alice.log_in_again().await, alice.log_in_again().await);
+    let pusher = |pushkey: &str| {
+        json!({
+            "pushkey": pushkey, "app_id": "org.example.app", "kind": "http", "lang": "en",
+            "app_display_name": "App", "device_display_name": "Device",
+            "data": {"url": "https://push.example.org/_matrix/push/v1/notify"},
+        })
+    };
+    for (device, pushkey) in [(&alice, "laptop"), (&phone, "phone"), (&tablet, "tablet")] {
+        assert_eq!(device.post("pushers/set", pusher(pushkey)).await.expect_ok(), json!({}));
+    }
+    let pushkeys = async || {
+        let pushers = alice.get("pushers").await.expect_ok();
+        let keys = pushers["pushers"].as_array().unwrap().iter().map(|pusher| pusher["pushkey"].clone());
+        let mut keys: Vec<_> = keys.map(|key| key.as_str().unwrap().to_owned()).collect();
+        keys.sort();
+        keys
+    };
+    assert_eq!(pushkeys().await, ["laptop", "phone", "tablet"]);
+    tablet.post("logout", json!({})).await.expect_ok();
+    assert_eq!(pushkeys().await, ["laptop", "phone"]);
+    let body = json!({"new_password": "battery staple", "auth": password(&alice.id, &alice.password)});
+    alice.post("account/password", body).await.expect_ok();
+    assert_eq!(pushkeys().await, ["laptop"]);
+    let removal = json!({"pushkey": "laptop", "app_id": "org.example.app", "kind": null});
+    alice.post("pushers/set", removal).await.expect_ok();
+    assert_eq!(alice.get("pushers").await.expect_ok(), json!({"pushers": []}));
+    let mut plain = pusher("laptop");
+    plain["data"]["url"] = "http://push.example.org/_matrix/push/v1/notify".into();
+    alice.post("pushers/set", plain).await.expect_error(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
 async fn other_devices_may_stay() {
     let server = Server::start().await;
     let alice = server.register("alice").await;

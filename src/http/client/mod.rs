@@ -11,6 +11,7 @@ mod openid;
 mod presence;
 mod profile;
 mod push_rules;
+mod pushers;
 mod register;
 mod sync;
 
@@ -60,6 +61,9 @@ pub fn routes() -> Router<App> {
         .endpoint(devices::rename)
         .endpoint(devices::delete)
         .endpoint(devices::delete_many)
+        // Push notifications
+        .endpoint(pushers::list)
+        .endpoint(pushers::set)
         // Push rules
         .endpoint(push_rules::all)
         .endpoint(push_rules::global)

@@ -3,7 +3,10 @@
 use std::{fmt, net::IpAddr};
 
 use ruma::{
-    OwnedDeviceId, OwnedRoomId, OwnedUserId, api::client::filter::FilterDefinition, profile::UserProfile, push::Ruleset,
+    OwnedDeviceId, OwnedRoomId, OwnedUserId,
+    api::client::{filter::FilterDefinition, push::Pusher},
+    profile::UserProfile,
+    push::Ruleset,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -51,6 +54,15 @@ pub const FILTERS: Table<(OwnedUserId, String), FilterDefinition, Json> = Table:
 /// The users of whom something changed that their rooms may not show yet, stamped with the position of the last such change.
 pub const ROOMS_BEHIND: Table<(OwnedUserId,), Stamped<()>> = Table::new(32, "rooms_behind", Family::Rows);
 
+/// Where each user's devices want to be told of what happens, by device, so that a device takes its pushers along when it
+/// goes; then by app id and pushkey.
+pub const PUSHERS: Table<(OwnedUserId, OwnedDeviceId, String, String), Pusher, Json> =
+    Table::new(33, "pushers", Family::Rows);
+
+/// On which device of which user a pusher is, by app id and pushkey. An entry may outlive its pusher.
+pub const PUSHER_OWNERS: Table<(String, String, OwnedUserId), OwnedDeviceId> =
+    Table::new(34, "pusher_owners", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -66,6 +78,8 @@ pub(super) const TABLES: &[TableInfo] = &[
     PUSH_RULES.info(),
     FILTERS.info(),
     ROOMS_BEHIND.info(),
+    PUSHERS.info(),
+    PUSHER_OWNERS.info(),
 ];
 
 /// An account of this server.

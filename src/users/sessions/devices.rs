@@ -11,6 +11,7 @@ use crate::{
         until_settled,
     },
     streams::{Change, Log},
+    users::pushers,
 };
 
 /// The longest name of a device, in characters.
@@ -111,6 +112,7 @@ impl Sessions {
             DEVICES.delete(batch, (user, device_id));
             DEVICES_SEEN.delete(batch, (user, device_id));
             self.revoke(batch, device);
+            pushers::forget(batch, snapshot, user, device_id).await?;
         }
         if !rows.is_empty() {
             self.announce_devices(batch, user);
