@@ -162,17 +162,23 @@ impl Writer {
     }
 }
 
-/// What to do when the writer's events become visible: show readers the new state and wake those it concerns.
+/// What to do when the writer's events become visible: show readers the new state, let them find a new room, and wake those
+/// it concerns.
 fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
     let room = writer.room.clone();
     let mut state = writer.state.clone();
     let members = writer.members.clone();
     let notifier = writer.rooms.shared.notifier.clone();
+    let newborn = writer.before.is_none().then(|| writer.rooms.clone());
     let last = u64::from(writer.added.max(1)) - 1;
     move |position| {
         state.position = Position::from(position.get() + last);
         let audience = state.joined.clone();
         room.publish(state);
+        if let Some(rooms) = newborn {
+            // Before anyone is woken: a second copy of the room would have a lock of its own.
+            rooms.shared.loaded.insert(room);
+        }
         notifier.wake_all(&audience);
         members.iter().for_each(|user| notifier.wake(user));
     }

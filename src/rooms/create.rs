@@ -4,21 +4,17 @@ use std::sync::Arc;
 
 use rand::distr::{Alphanumeric, SampleString};
 use ruma::{
-    OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, RoomVersionId, UserId,
-    api::client::room::{Visibility, create_room::v3::Request},
-    room_version_rules::RoomVersionRules,
+    MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomAliasId, RoomId, UInt, UserId,
+    api::client::room::create_room::v3::Request,
 };
 
-use super::{Room, RoomState, Rooms, Writer, create_plan::Plan};
+use super::{Intent, Room, RoomState, Rooms, Writer, aliases::put_alias, create_plan::Plan};
 use crate::{
     error::{Error, Kind, Result},
-    matrix::{
-        draft::{Draft, seal},
-        room_version,
-    },
+    matrix::draft::{Draft, seal},
     storage::{
-        Batch,
-        schema::rooms::{ALIASES, Alias, DIRECTORY, ROOM_ALIASES},
+        schema::rooms::{ALIASES, DIRECTORY},
+        until_settled,
     },
 };
 
@@ -29,51 +25,53 @@ impl Rooms {
     /// # Errors
     ///
     /// [`Kind::UnsupportedRoomVersion`], [`Kind::RoomInUse`] if the alias is taken, [`Kind::InvalidRoomState`] if the
-    /// requested state breaks the rules of rooms.
+    /// requested state breaks the rules of rooms, [`Kind::InviteBlocked`] if one of those to be invited wants no
+    /// invitations, and what [`Plan::new`] says of the request.
     pub async fn create(&self, creator: &UserId, request: Request) -> Result<OwnedRoomId> {
-        let version = request.room_version.clone().unwrap_or_else(|| self.shared.settings.default_version.clone());
-        let rules = room_version::rules(&version)?;
-        let alias = request.room_alias_name.as_deref().map(|name| self.local_alias(name)).transpose()?;
-        if let Some(alias) = &alias {
-            self.check_alias_is_free(alias).await?;
+        let plan = Plan::new(creator, request, &self.shared.settings)?;
+        for user in plan.invited() {
+            self.check_invitable(user).await?;
         }
-        let public = request.visibility == Visibility::Public;
-        let plan = Plan::new(creator, request, (&version, rules), alias.as_deref(), &self.shared.settings)?;
-        let mut writer = self.found(creator, &plan, version, rules).await?;
-        for intent in plan.state {
-            writer.add(intent).map_err(as_room_state)?;
-        }
-        for invite in plan.invites {
-            let intent = self.membership_intent(creator, &invite.user, invite.membership()).await?;
-            writer.add(intent)?;
-        }
-        let room = writer.room().clone();
-        publish_name(writer.batch(), &room.id, creator, alias.as_deref(), public);
-        match writer.commit().await {
-            Err(Error { kind: Kind::Conflict, .. }) => Err(Kind::RoomInUse.with("That room alias is already taken.")),
-            committed => committed.map(|_| {
-                self.shared.loaded.insert(room.clone());
-                room.id.clone()
-            }),
-        }
+        let mut attempts = 0..;
+        until_settled(|| self.found(&plan, attempts.next().unwrap_or_default())).await
     }
 
-    /// Starts a room with its create event and its creator's join.
-    async fn found(
-        &self,
-        creator: &UserId,
-        plan: &Plan,
-        version: RoomVersionId,
-        rules: &'static RoomVersionRules,
-    ) -> Result<Writer> {
-        let names_itself = rules.authorization.room_create_event_id_as_room_id;
+    /// Writes the first events of a room. The id of a room can be the hash of its first event, so that a second room that
+    /// the same person creates in the same millisecond would be the same one: it bears a time `later` by that many.
+    async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
+        if let Some(alias) = &plan.alias {
+            self.check_alias_is_free(alias).await?;
+        }
+        let creator = &plan.creator;
+        let mut writer = self.begin(plan, self.shared.clock.millis() + later).await?;
+        self.add_member(&mut writer, creator, creator, plan.creator_joins()).await?;
+        for intent in &plan.state {
+            writer.add(intent.clone()).map_err(as_room_state)?;
+        }
+        for user in &plan.invites {
+            self.add_member(&mut writer, creator, user, plan.invitation()).await.map_err(as_room_state)?;
+        }
+        let room_id = writer.room().id.clone();
+        if let Some(alias) = &plan.alias {
+            put_alias(writer.batch(), alias, &room_id, creator);
+        }
+        if plan.is_published {
+            DIRECTORY.put(writer.batch(), (&room_id,), &());
+        }
+        writer.commit().await.map(|_| room_id)
+    }
+
+    /// Starts a room with its create event, sent at `time` in milliseconds since the Unix epoch.
+    async fn begin(&self, plan: &Plan, time: u64) -> Result<Writer> {
+        let settings = &self.shared.settings;
+        let names_itself = plan.rules.authorization.room_create_event_id_as_room_id;
         let room_id = (!names_itself).then(|| self.random_room_id()).transpose()?;
-        let draft = Draft { room_id, ..self.unattached(&plan.create) };
-        let (event, json) = seal(draft, rules, &self.shared.settings.server_name, &self.shared.key)?;
-        let room = Arc::new(Room::new(event.room_id.clone(), version, rules, RoomState::default()));
-        let mut writer = self.write(&room).await?;
-        writer.admit(event, json, None)?;
-        writer.add(self.membership_intent(creator, creator, plan.creator_joins()).await?)?;
+        let timestamp = Some(MilliSecondsSinceUnixEpoch(UInt::new_saturating(time)));
+        let draft = Draft { room_id, ..self.unattached(&Intent { timestamp, ..plan.create.clone() }) };
+        let (event, json) = seal(draft, plan.rules, &settings.server_name, &self.shared.key)?;
+        let room = Room::new(event.room_id.clone(), plan.version.clone(), plan.rules, RoomState::default());
+        let mut writer = self.write(&Arc::new(room)).await?;
+        writer.admit(event, json, None).map_err(as_room_state)?;
         Ok(writer)
     }
 
@@ -83,35 +81,11 @@ impl Rooms {
         RoomId::parse(format!("!{opaque}:{}", self.shared.settings.server_name)).map_err(Error::internal)
     }
 
-    /// The alias on this server with that localpart.
-    fn local_alias(&self, name: &str) -> Result<OwnedRoomAliasId> {
-        let alias = format!("#{name}:{}", self.shared.settings.server_name);
-        let forbidden = |c: char| c == ':' || c.is_whitespace() || c == '\0';
-        match RoomAliasId::parse(&alias) {
-            Ok(alias) if !name.is_empty() && !name.contains(forbidden) => Ok(alias),
-            _ => {
-                Err(Error::invalid(format!("{alias:?} is not a room alias: leave out colons, spaces and empty names.")))
-            }
-        }
-    }
-
     async fn check_alias_is_free(&self, alias: &RoomAliasId) -> Result<()> {
         match ALIASES.exists(&self.shared.store.snapshot(), (alias,)).await? {
-            true => Err(Kind::RoomInUse.with("That room alias is already taken.")),
+            true => Err(Kind::RoomInUse.with(format!("The room alias {alias} is already taken."))),
             false => Ok(()),
         }
-    }
-}
-
-/// Adds the rows that make a new room known by its alias and in the public directory.
-fn publish_name(batch: &mut Batch, room_id: &RoomId, creator: &UserId, alias: Option<&RoomAliasId>, public: bool) {
-    if let Some(alias) = alias {
-        ALIASES.expect(batch, (alias,), None);
-        ALIASES.put(batch, (alias,), &Alias { room_id: room_id.to_owned(), creator: creator.to_owned() });
-        ROOM_ALIASES.put(batch, (room_id, alias), &());
-    }
-    if public {
-        DIRECTORY.put(batch, (room_id,), &());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ruma::{
-    OwnedUserId, RoomAliasId, RoomVersionId, UserId,
+    OwnedRoomAliasId, OwnedUserId, RoomVersionId, UserId,
     api::client::room::{
         Visibility,
         create_room::v3::{Request, RoomPreset},
@@ -12,37 +12,47 @@ use ruma::{
     room_version_rules::RoomVersionRules,
 };
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
-
-use super::{Intent, Settings, membership::MemberContent};
-use crate::{
-    config::HistoryVisibility,
-    error::{Kind, Result},
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
 };
 
-/// The events of a new room after its creator's join, and what its creator's join and its create event say.
+use super::{
+    Intent, Settings,
+    aliases::{aliases_in, local_alias},
+    create_power_levels::power_levels,
+    member_event::MemberContent,
+};
+use crate::{
+    config::HistoryVisibility,
+    error::{Error, Kind, Result},
+    matrix::room_version,
+};
+
+/// The most events that a room can be created with: they are signed one by one and written at once.
+const FIRST_EVENTS: usize = 1_000;
+
+/// A room as it is to be.
 pub(super) struct Plan {
+    /// Who creates it.
+    pub creator: OwnedUserId,
+    /// The version.
+    pub version: RoomVersionId,
+    /// The rules of the version.
+    pub rules: &'static RoomVersionRules,
+    /// The alias that it gets.
+    pub alias: Option<OwnedRoomAliasId>,
+    /// Whether it is shown in the public directory.
+    pub is_published: bool,
     /// The `m.room.create` event.
     pub create: Intent,
-    /// The state events in their order.
+    /// The state events after the creator's join, in their order.
     pub state: Vec<Intent>,
     /// Who is invited at the end.
-    pub invites: Vec<Invite>,
+    pub invites: BTreeSet<OwnedUserId>,
+    /// Whom the request's own state events invite.
+    invites_in_state: Vec<OwnedUserId>,
     is_direct: bool,
-}
-
-/// Someone who is invited as the room begins.
-pub(super) struct Invite {
-    /// The invited user.
-    pub user: OwnedUserId,
-    is_direct: bool,
-}
-
-impl Invite {
-    /// The content of the invitation.
-    pub fn membership(&self) -> MemberContent {
-        MemberContent { is_direct: self.is_direct.then_some(true), ..MemberContent::new(MembershipState::Invite) }
-    }
 }
 
 /// A state event of the request's `initial_state`.
@@ -60,58 +70,88 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`Kind::BadJson`] if a part of the request that is free-form JSON has the wrong shape, [`Kind::InvalidParam`] for
-    /// invitations by e-mail address or telephone number.
-    pub fn new(
-        creator: &UserId,
-        request: Request,
-        (version, rules): (&RoomVersionId, &RoomVersionRules),
-        alias: Option<&RoomAliasId>,
-        settings: &Settings,
-    ) -> Result<Self> {
+    /// [`Kind::UnsupportedRoomVersion`], [`Kind::BadJson`] if a part of the request that is free-form JSON has the wrong
+    /// shape, [`Kind::BadAlias`] if its state names an alias that the room will not have, and [`Kind::InvalidParam`] for an
+    /// alias that cannot be, an unknown preset or visibility, more events than a room can be created with, and invitations
+    /// by e-mail address or telephone number.
+    pub fn new(creator: &UserId, request: Request, settings: &Settings) -> Result<Self> {
         if !request.invite_3pid.is_empty() {
-            return Err(Kind::InvalidParam.with("This server has no identity server; invite people by their user id."));
+            return Err(Error::invalid("This server has no identity server; invite people by their user id."));
         }
-        let preset = preset(&request);
-        let trusted: Vec<_> = match preset {
-            RoomPreset::TrustedPrivateChat => request.invite.clone(),
-            _ => Vec::new(),
-        };
-        let create = create_content(creator, &request, version, rules, &trusted)?;
-        let levels = power_levels(creator, &request, rules, &trusted)?;
+        let version = request.room_version.clone().unwrap_or_else(|| settings.default_version.clone());
+        let rules = room_version::rules(&version)?;
+        let alias =
+            request.room_alias_name.as_deref().map(|name| local_alias(name, &settings.server_name)).transpose()?;
+        let is_published = is_published(&request)?;
+        let preset = preset(&request)?;
+        let invites: BTreeSet<_> = request.invite.iter().filter(|user| *user != creator).cloned().collect();
+        let nobody = BTreeSet::new();
+        let trusted = if preset == RoomPreset::TrustedPrivateChat { &invites } else { &nobody };
+        let create = create_content(creator, &request, &version, rules, trusted)?;
         let create = Intent::state(creator, StateEventType::RoomCreate, "", &create)?;
-        let mut state = vec![(StateEventType::RoomPowerLevels, String::new(), levels)];
-        if let Some(alias) = alias {
-            state.push((StateEventType::RoomCanonicalAlias, String::new(), json!({ "alias": alias })));
-        }
-        let initial = initial_state(&request)?;
-        let preset = preset_state(&preset, settings);
+
+        let mut state =
+            vec![(StateEventType::RoomPowerLevels, String::new(), power_levels(creator, &request, rules, trusted)?)];
+        state.extend(
+            alias.as_ref().map(|alias| singleton(StateEventType::RoomCanonicalAlias, json!({ "alias": alias }))),
+        );
+        let initial = initial_state(&request, alias.as_ref())?;
         let wished = |kind: &StateEventType| initial.iter().any(|(own, key, _)| own == kind && key.is_empty());
-        state.extend(preset.into_iter().filter(|(kind, ..)| !wished(kind)));
+        state.extend(preset_state(&preset, settings).into_iter().filter(|(kind, ..)| !wished(kind)));
+        let invites_in_state = initial.iter().filter_map(invited_by).collect();
         state.extend(initial);
-        state.extend(request.name.map(|name| (StateEventType::RoomName, String::new(), json!({ "name": name }))));
-        state.extend(request.topic.map(|topic| (StateEventType::RoomTopic, String::new(), topic_content(&topic))));
+        state.extend(request.name.map(|name| singleton(StateEventType::RoomName, json!({ "name": name }))));
+        state.extend(request.topic.map(|topic| singleton(StateEventType::RoomTopic, topic_content(&topic))));
+        if state.len() + invites.len() > FIRST_EVENTS {
+            return Err(Error::invalid(format!(
+                "A room can be created with at most {FIRST_EVENTS} events and invitations."
+            )));
+        }
         let state = state.into_iter().map(|(kind, key, content)| Intent::state(creator, kind, &key, &content));
-        let is_direct = request.is_direct;
-        let invited: BTreeSet<_> = request.invite.into_iter().filter(|user| user != creator).collect();
-        let invites = invited.into_iter().map(|user| Invite { user, is_direct }).collect();
-        Ok(Self { create, state: state.collect::<Result<_>>()?, invites, is_direct })
+        let (state, is_direct) = (state.collect::<Result<_>>()?, request.is_direct);
+        let creator = creator.to_owned();
+        Ok(Self { creator, version, rules, alias, is_published, create, state, invites, invites_in_state, is_direct })
+    }
+
+    /// Everybody who is invited, in whatever way.
+    pub fn invited(&self) -> impl Iterator<Item = &OwnedUserId> {
+        self.invites.iter().chain(&self.invites_in_state)
     }
 
     /// The content of the creator's join.
     pub fn creator_joins(&self) -> MemberContent {
-        MemberContent { is_direct: self.is_direct.then_some(true), ..MemberContent::new(MembershipState::Join) }
+        MemberContent::new(MembershipState::Join)
+    }
+
+    /// The content of each of the `invites`.
+    pub fn invitation(&self) -> MemberContent {
+        MemberContent { is_direct: self.is_direct.then_some(true), ..MemberContent::new(MembershipState::Invite) }
     }
 }
 
 type State = (StateEventType, String, Value);
 
+fn singleton(kind: StateEventType, content: Value) -> State {
+    (kind, String::new(), content)
+}
+
+fn is_published(request: &Request) -> Result<bool> {
+    match request.visibility {
+        Visibility::Public => Ok(true),
+        Visibility::Private => Ok(false),
+        _ => Err(Error::invalid("The visibility of a room is public or private.")),
+    }
+}
+
 /// The preset that was asked for, or that the room's visibility implies.
-fn preset(request: &Request) -> RoomPreset {
+fn preset(request: &Request) -> Result<RoomPreset> {
     match (&request.preset, &request.visibility) {
-        (Some(preset), _) => preset.clone(),
-        (None, Visibility::Public) => RoomPreset::PublicChat,
-        (None, _) => RoomPreset::PrivateChat,
+        (Some(preset @ (RoomPreset::PrivateChat | RoomPreset::PublicChat | RoomPreset::TrustedPrivateChat)), _) => {
+            Ok(preset.clone())
+        }
+        (Some(other), _) => Err(Error::invalid(format!("{:?} is not a preset.", other.as_str()))),
+        (None, Visibility::Public) => Ok(RoomPreset::PublicChat),
+        (None, _) => Ok(RoomPreset::PrivateChat),
     }
 }
 
@@ -120,7 +160,7 @@ fn create_content(
     request: &Request,
     version: &RoomVersionId,
     rules: &RoomVersionRules,
-    trusted: &[OwnedUserId],
+    trusted: &BTreeSet<OwnedUserId>,
 ) -> Result<Map<String, Value>> {
     let mut content = match &request.creation_content {
         Some(raw) => object(raw.json().get(), "creation_content")?,
@@ -131,12 +171,15 @@ fn create_content(
         content.insert("creator".to_owned(), json!(creator));
     }
     content.insert("room_version".to_owned(), json!(version));
-    if rules.authorization.additional_room_creators && !trusted.is_empty() {
-        let mut creators: Vec<OwnedUserId> = additional_creators(&content)?;
-        creators.extend(trusted.iter().filter(|user| *user != creator).cloned());
-        let mut seen = BTreeSet::new();
+    if rules.authorization.additional_room_creators {
+        let mut creators = additional_creators(&content)?;
+        creators.extend(trusted.iter().cloned());
+        let mut seen = BTreeSet::from([creator.to_owned()]);
         creators.retain(|user| seen.insert(user.clone()));
-        content.insert("additional_creators".to_owned(), json!(creators));
+        content.remove("additional_creators");
+        if !creators.is_empty() {
+            content.insert("additional_creators".to_owned(), json!(creators));
+        }
     }
     Ok(content)
 }
@@ -150,50 +193,8 @@ fn additional_creators(content: &Map<String, Value>) -> Result<Vec<OwnedUserId>>
     }
 }
 
-/// The power levels that a room starts with, with the request's overrides on top.
-fn power_levels(
-    creator: &UserId,
-    request: &Request,
-    rules: &RoomVersionRules,
-    trusted: &[OwnedUserId],
-) -> Result<Value> {
-    let creators_have_it_all = rules.authorization.explicitly_privilege_room_creators;
-    let mut users = Map::new();
-    if !creators_have_it_all {
-        let powerful = trusted.iter().map(|user| user.as_str()).chain([creator.as_str()]);
-        users.extend(powerful.map(|user| (user.to_owned(), json!(100))));
-    }
-    let mut levels = json!({
-        "users": users,
-        "users_default": 0,
-        "events": {
-            "m.room.avatar": 50,
-            "m.room.canonical_alias": 50,
-            "m.room.encryption": 100,
-            "m.room.history_visibility": 100,
-            "m.room.name": 50,
-            "m.room.power_levels": 100,
-            "m.room.server_acl": 100,
-            // From version 12 on, replacing a room must need more than any level that can be given away by accident.
-            "m.room.tombstone": if creators_have_it_all { 150 } else { 100 },
-        },
-        "events_default": 0,
-        "state_default": 50,
-        "ban": 50,
-        "kick": 50,
-        "redact": 50,
-        "invite": 0,
-        "historical": 100,
-        "notifications": { "room": 50 },
-    });
-    if let (Some(raw), Some(levels)) = (&request.power_level_content_override, levels.as_object_mut()) {
-        levels.extend(object(raw.json().get(), "power_level_content_override")?);
-    }
-    Ok(levels)
-}
-
 /// The state that a preset stands for.
-fn preset_state(preset: &RoomPreset, settings: &Settings) -> Vec<State> {
+fn preset_state(preset: &RoomPreset, settings: &Settings) -> [State; 3] {
     let (join_rule, guest_access) = match preset {
         RoomPreset::PublicChat => ("public", "forbidden"),
         _ => ("invite", "can_join"),
@@ -203,30 +204,45 @@ fn preset_state(preset: &RoomPreset, settings: &Settings) -> Vec<State> {
         (_, HistoryVisibility::Joined) => "joined",
     };
     [
-        (StateEventType::RoomJoinRules, json!({ "join_rule": join_rule })),
-        (StateEventType::RoomHistoryVisibility, json!({ "history_visibility": history_visibility })),
-        (StateEventType::RoomGuestAccess, json!({ "guest_access": guest_access })),
+        singleton(StateEventType::RoomJoinRules, json!({ "join_rule": join_rule })),
+        singleton(StateEventType::RoomHistoryVisibility, json!({ "history_visibility": history_visibility })),
+        singleton(StateEventType::RoomGuestAccess, json!({ "guest_access": guest_access })),
     ]
-    .map(|(kind, content)| (kind, String::new(), content))
-    .into()
 }
 
 /// The request's own state, without what its `name` and `topic` replace.
-fn initial_state(request: &Request) -> Result<Vec<State>> {
+fn initial_state(request: &Request, alias: Option<&OwnedRoomAliasId>) -> Result<Vec<State>> {
     let mut state = Vec::new();
     for raw in &request.initial_state {
-        let event: InitialState = serde_json::from_str(raw.json().get())
+        let InitialState { kind, state_key, content } = serde_json::from_str(raw.json().get())
             .map_err(|e| Kind::BadJson.with(format!("initial_state holds something that is no state event: {e}")))?;
-        let replaced = match event.kind {
+        let replaced = match kind {
             StateEventType::RoomName => request.name.is_some(),
             StateEventType::RoomTopic => request.topic.is_some(),
             _ => false,
         };
-        if !(replaced && event.state_key.is_empty()) {
-            state.push((event.kind, event.state_key, Value::Object(event.content)));
+        if kind == StateEventType::RoomCanonicalAlias && state_key.is_empty() {
+            check_aliases(&to_raw_value(&content).map_err(Error::internal)?, alias)?;
+        }
+        if !(replaced && state_key.is_empty()) {
+            state.push((kind, state_key, Value::Object(content)));
         }
     }
     Ok(state)
+}
+
+/// Checks that a room does not start out with an alias that does not point to it.
+fn check_aliases(content: &RawValue, own: Option<&OwnedRoomAliasId>) -> Result<()> {
+    match aliases_in(content)?.iter().find(|alias| Some(*alias) != own) {
+        Some(alias) => Err(Kind::BadAlias.with(format!("The room alias {alias} will not point to this room."))),
+        None => Ok(()),
+    }
+}
+
+/// The user whom a state event invites.
+fn invited_by((kind, state_key, content): &State) -> Option<OwnedUserId> {
+    let invites = *kind == StateEventType::RoomMember && content["membership"] == "invite";
+    invites.then(|| UserId::parse(state_key).ok()).flatten()
 }
 
 /// A topic for clients of every age ([spec](https://spec.matrix.org/v1.19/client-server-api/#mroomtopic)).
@@ -234,6 +250,7 @@ fn topic_content(topic: &str) -> Value {
     json!({ "topic": topic, "m.topic": { "m.text": [{ "body": topic, "mimetype": "text/plain" }] } })
 }
 
-fn object(json: &str, name: &str) -> Result<Map<String, Value>> {
+/// Reads a part of the request that is an object of whatever keys.
+pub(super) fn object(json: &str, name: &str) -> Result<Map<String, Value>> {
     serde_json::from_str(json).map_err(|e| Kind::BadJson.with(format!("{name} must be an object: {e}")))
 }

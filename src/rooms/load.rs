@@ -43,18 +43,23 @@ impl LoadedRooms {
         self.alive.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.upgrade()
     }
 
-    /// Remembers a room, and forgets those that nobody holds any more when their entries pile up.
-    fn remember(&self, room: &Arc<Room>) {
+    /// Remembers a room, unless it is in memory already; gives the one copy that everybody is to use. Forgets the rooms
+    /// that nobody holds any more when their entries pile up.
+    fn remember(&self, room: Arc<Room>) -> Arc<Room> {
         let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = alive.get(&room.id).and_then(Weak::upgrade) {
+            return room;
+        }
         if alive.len() >= 2 * ROOMS_KEPT {
             alive.retain(|_, room| room.strong_count() > 0);
         }
-        alive.insert(room.id.clone(), Arc::downgrade(room));
+        alive.insert(room.id.clone(), Arc::downgrade(&room));
+        room
     }
 
-    /// Takes in a room that was created just now.
+    /// Takes in a room that became visible just now.
     pub(super) fn insert(&self, room: Arc<Room>) {
-        self.remember(&room);
+        let room = self.remember(room);
         self.recent.insert(room.id.clone(), room);
     }
 }
@@ -84,8 +89,7 @@ impl Rooms {
         let version = row.version.clone();
         let state = load_state(&snapshot, id, rules, row).await?;
         let room = Arc::new(Room::new(id.to_owned(), version, rules, state));
-        self.shared.loaded.remember(&room);
-        Ok(room)
+        Ok(self.shared.loaded.remember(room))
     }
 
     /// The state of a room after everything that was queued for it, read from storage. The caller holds the room's lock, so

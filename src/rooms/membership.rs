@@ -3,57 +3,21 @@
 
 use std::sync::Arc;
 
-use ruma::{
-    OwnedMxcUri, OwnedUserId, RoomId, UserId,
-    events::{StateEventType, room::member::MembershipState},
-    profile::{AvatarUrl, DisplayName},
-};
-use serde::Serialize;
+use ruma::{RoomId, UserId, events::room::member::MembershipState};
 
-use super::{Intent, Room, RoomState, Rooms, restricted};
+use super::{
+    Room, RoomState, Rooms,
+    member_event::{Added, MemberContent},
+};
 use crate::{
     error::{Error, Kind, Result},
     storage::{
         Batch, Stamped,
         schema::rooms::{MEMBERSHIPS, Membership},
+        until_settled,
     },
     streams::{Change, Log, Position},
 };
-
-/// The content of an `m.room.member` event, as this server writes it.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct MemberContent {
-    /// The new membership.
-    pub membership: MembershipState,
-    /// The name that the person goes by.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub displayname: Option<String>,
-    /// The picture of the person.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub avatar_url: Option<OwnedMxcUri>,
-    /// Whether the room was made as a direct chat.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub is_direct: Option<bool>,
-    /// Why.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The member whose right to invite lets this person join a restricted room.
-    #[serde(skip_serializing_if = "Option::is_none", rename = "join_authorised_via_users_server")]
-    pub authorised_by: Option<OwnedUserId>,
-}
-
-impl MemberContent {
-    /// The bare membership.
-    pub fn new(membership: MembershipState) -> Self {
-        let (displayname, avatar_url, is_direct, reason, authorised_by) = (None, None, None, None, None);
-        Self { membership, displayname, avatar_url, is_direct, reason, authorised_by }
-    }
-
-    /// The membership with the reason that was given for it.
-    pub fn with_reason(membership: MembershipState, reason: Option<String>) -> Self {
-        Self { reason, ..Self::new(membership) }
-    }
-}
 
 /// What a look at the room's state says about a wish to change a membership.
 enum Verdict {
@@ -68,7 +32,8 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the room's join rules do not let the user in.
+    /// [`Kind::NotFound`] if this server does not know the room, [`Kind::Forbidden`] if the room's join rules do not let the
+    /// user in.
     pub async fn join(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
         let room = self.room(room_id).await?;
         let mut content = MemberContent::with_reason(MembershipState::Join, reason);
@@ -80,13 +45,15 @@ impl Rooms {
         .await
     }
 
-    /// Invites a user on behalf of a member.
+    /// Invites a user on behalf of a member. Repeating an invitation changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the sender may not invite, or the user is banned or joined already.
+    /// [`Kind::Forbidden`] if the sender may not invite, or the user is banned, joined already or on another server;
+    /// [`Kind::InviteBlocked`] if the user wants no invitations.
     pub async fn invite(&self, room_id: &RoomId, sender: &UserId, user: &UserId, reason: Option<String>) -> Result<()> {
         let room = self.room_of_member(room_id, sender).await?;
+        self.check_invitable(user).await?;
         let content = MemberContent::with_reason(MembershipState::Invite, reason);
         self.change_membership(&room, sender, user, content, |_| Ok(Verdict::Ask)).await
     }
@@ -95,7 +62,8 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the room does not take knocks, or the user is in it, invited or banned.
+    /// [`Kind::NotFound`] if this server does not know the room, [`Kind::Forbidden`] if the room does not take knocks, or
+    /// the user is in it, invited or banned.
     pub async fn knock(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
         let room = self.room(room_id).await?;
         let content = MemberContent::with_reason(MembershipState::Knock, reason);
@@ -108,10 +76,10 @@ impl Rooms {
     ///
     /// [`Kind::Forbidden`] if the user never had to do with the room or is banned.
     pub async fn leave(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
-        let room = self.room(room_id).await?;
+        let room = self.room(room_id).await.map_err(as_not_in_room)?;
         let content = MemberContent::with_reason(MembershipState::Leave, reason);
         self.change_membership(&room, user, user, content, |state| match state.member(user).map(|e| e.membership()) {
-            None => Err(Error::forbidden("You are not in this room.")),
+            None => Err(not_in_room()),
             Some(Some(MembershipState::Leave)) => Ok(Verdict::Done),
             _ => Ok(Verdict::Ask),
         })
@@ -159,66 +127,44 @@ impl Rooms {
         .await
     }
 
-    /// Drops a room that the user has left from everything they see.
+    /// Drops a room that the user has left from everything they see, until they have to do with it again.
     ///
     /// # Errors
     ///
-    /// [`Kind::Unknown`] if the user is still in the room, invited or knocking.
+    /// [`Kind::Unknown`] if the user is still in the room, invited or knocking, or never was.
     pub async fn forget(&self, room_id: &RoomId, user: &UserId) -> Result<()> {
         let store = &self.shared.store;
-        let row = MEMBERSHIPS.get(&store.snapshot(), (user, room_id)).await?;
-        let row = row.ok_or_else(|| Kind::Unknown.with("You have never been in this room."))?;
-        if !matches!(row.value.membership, MembershipState::Leave | MembershipState::Ban) {
-            return Err(Kind::Unknown.with("Leave the room before you forget it."));
-        }
-        if row.value.forgotten {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        MEMBERSHIPS.expect(&mut batch, (user, room_id), Some(&row));
-        let forgotten = Membership { forgotten: true, ..row.value };
-        MEMBERSHIPS.put(&mut batch, (user, room_id), &Stamped { at: Position::pending(0), value: forgotten });
-        Log::append(&mut batch, 0, &Change::Forgotten { room: room_id.to_owned(), user: user.to_owned() });
-        self.wake_when_visible(&mut batch, user);
-        store.commit(batch).await.map(drop)
+        until_settled(|| async {
+            let row = MEMBERSHIPS.get(&store.snapshot(), (user, room_id)).await?;
+            let row = row.ok_or_else(|| Kind::Unknown.with("You have never been in this room."))?;
+            if !matches!(row.value.membership, MembershipState::Leave | MembershipState::Ban) {
+                return Err(Kind::Unknown.with("Leave the room before you forget it."));
+            }
+            if row.value.forgotten {
+                return Ok(());
+            }
+            let mut batch = Batch::new();
+            MEMBERSHIPS.expect(&mut batch, (user, room_id), Some(&row));
+            let forgotten = Membership { forgotten: true, ..row.value };
+            MEMBERSHIPS.put(&mut batch, (user, room_id), &Stamped { at: Position::pending(0), value: forgotten });
+            Log::append(&mut batch, 0, &Change::Forgotten { room: room_id.to_owned(), user: user.to_owned() });
+            self.wake_when_visible(&mut batch, user);
+            store.commit(batch).await.map(drop)
+        })
+        .await
     }
 
     /// The room, if `user` is in it: a stranger learns nothing, not even whether it exists.
     pub(super) async fn room_of_member(&self, room_id: &RoomId, user: &UserId) -> Result<Arc<Room>> {
-        let not_in_room = || Error::forbidden("You are not in this room.");
-        let room = self.room(room_id).await.map_err(|error| match error.kind {
-            Kind::NotFound => not_in_room(),
-            _ => error,
-        })?;
+        let room = self.room(room_id).await.map_err(as_not_in_room)?;
         match room.current().is_joined(user) {
             true => Ok(room),
             false => Err(not_in_room()),
         }
     }
 
-    /// The event that gives `target` a membership, with the profile that members see.
-    pub(super) async fn membership_intent(
-        &self,
-        sender: &UserId,
-        target: &UserId,
-        mut content: MemberContent,
-    ) -> Result<Intent> {
-        let shows_profile =
-            matches!(content.membership, MembershipState::Join | MembershipState::Invite | MembershipState::Knock);
-        if shows_profile && target.server_name() == self.shared.settings.server_name {
-            match self.shared.profiles.get(target).await {
-                Ok(profile) => {
-                    content.displayname = profile.get_static::<DisplayName>().ok().flatten();
-                    content.avatar_url = profile.get_static::<AvatarUrl>().ok().flatten();
-                }
-                // Someone may be invited who has no account yet.
-                Err(error) if error.kind == Kind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Intent::state(sender, StateEventType::RoomMember, target.as_str(), &content)
-    }
-
+    /// Gives `target` the membership of `content`, if `judge` lets that happen in the room's state. Returns when it is
+    /// visible to everyone.
     async fn change_membership(
         &self,
         room: &Arc<Room>,
@@ -227,33 +173,45 @@ impl Rooms {
         content: MemberContent,
         judge: impl Fn(&RoomState) -> Result<Verdict>,
     ) -> Result<()> {
-        let intent = self.membership_intent(sender, target, content).await?;
-        let mut writer = self.write(room).await?;
-        if let Verdict::Done = judge(writer.state())? {
-            return Ok(());
-        }
-        writer.add(intent)?;
-        writer.commit().await.map(drop)
+        until_settled(|| async {
+            let mut writer = self.write(room).await?;
+            let added = match judge(writer.state())? {
+                Verdict::Ask => self.add_member(&mut writer, sender, target, content.clone()).await?,
+                Verdict::Done => Added::Nothing,
+            };
+            match added {
+                Added::Event => writer.commit().await.map(drop),
+                Added::Nothing => {
+                    drop(writer);
+                    self.until_visible().await
+                }
+            }
+        })
+        .await
     }
 
-    /// The member on whose word `user` may join a restricted room, if the room asks for one.
-    async fn restricted_join(&self, room: &Room, user: &UserId) -> Result<Option<OwnedUserId>> {
-        let state = room.current();
-        if matches!(state.membership(user), MembershipState::Join | MembershipState::Invite) {
-            return Ok(None);
-        }
-        let Some(allowing) = restricted::allowing_rooms(room, &state) else { return Ok(None) };
-        for room_id in allowing {
-            if self.room(&room_id).await.is_ok_and(|room| room.current().is_joined(user)) {
-                return restricted::authorising_member(room, &state, &self.shared.settings.server_name).map(Some);
-            }
-        }
-        Err(Error::forbidden("You are in none of the rooms whose members may join this one."))
+    /// Waits until everything that was queued so far is visible, for answers about a state that may be ahead of it.
+    async fn until_visible(&self) -> Result<()> {
+        let mut nothing = Batch::new();
+        nothing.slots(0);
+        self.shared.store.commit(nothing).await.map(drop)
     }
 
     /// Wakes the clients of `user` when `batch` becomes visible.
     pub(super) fn wake_when_visible(&self, batch: &mut Batch, user: &UserId) {
         let (notifier, user) = (self.shared.notifier.clone(), user.to_owned());
         batch.on_visible(move |_| notifier.wake(&user));
+    }
+}
+
+fn not_in_room() -> Error {
+    Error::forbidden("You are not in this room.")
+}
+
+/// To those outside, a room that does not exist looks like one that does.
+fn as_not_in_room(error: Error) -> Error {
+    match error.kind {
+        Kind::NotFound => not_in_room(),
+        _ => error,
     }
 }

@@ -3,15 +3,24 @@
 //! Everything that happens in a room goes the same way: a [`draft`] becomes a signed event, [`authorise`] asks the
 //! protocol's rules about it, and [`append`] writes it and tells the log. Reading asks [`visibility`].
 
+mod aliases;
 mod append;
 mod authorise;
 mod create;
 mod create_plan;
+mod create_power_levels;
+mod departure;
+mod directory;
+mod directory_entry;
 mod draft;
+mod invite_permission;
+mod keeping_up;
 mod load;
+mod member_event;
 mod membership;
 mod of_user;
 mod pagination;
+mod profile_propagation;
 mod render;
 mod restricted;
 mod room;
@@ -29,6 +38,7 @@ use ruma::{OwnedServerName, RoomVersionId};
 use self::load::LoadedRooms;
 pub use self::{
     append::Writer,
+    directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     pagination::PageToken,
     render::Recipient,
@@ -43,7 +53,7 @@ use crate::{
     matrix::signing::SigningKey,
     storage::Store,
     streams::Notifier,
-    users::{AccountData, Profiles, Users},
+    users::{AccountData, Accounts, Profiles, RoomsBehind, Users},
 };
 
 /// The service of rooms: a cheap-clone handle.
@@ -57,7 +67,9 @@ struct Shared {
     store: Store,
     clock: Clock,
     notifier: Notifier,
+    accounts: Accounts,
     profiles: Profiles,
+    rooms_behind: RoomsBehind,
     account_data: AccountData,
     key: SigningKey,
     settings: Settings,
@@ -85,9 +97,19 @@ impl Rooms {
         key: SigningKey,
         settings: Settings,
     ) -> Self {
-        let (profiles, account_data) = (users.profiles.clone(), users.account_data.clone());
-        let loaded = LoadedRooms::default();
-        Self { shared: Arc::new(Shared { store, clock, notifier, profiles, account_data, key, settings, loaded }) }
+        let shared = Shared {
+            store,
+            clock,
+            notifier,
+            accounts: users.accounts.clone(),
+            profiles: users.profiles.clone(),
+            rooms_behind: users.rooms_behind.clone(),
+            account_data: users.account_data.clone(),
+            key,
+            settings,
+            loaded: LoadedRooms::default(),
+        };
+        Self { shared: Arc::new(shared) }
     }
 }
 

@@ -1,25 +1,60 @@
 //! Rooms that one may join by being a member of another
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#restricted-rooms)).
 
-use ruma::{OwnedRoomId, OwnedUserId, ServerName, events::StateEventType};
-use serde::Deserialize;
-
-use super::{Room, RoomState};
-use crate::{
-    error::{Error, Result},
-    matrix::power_levels::PowerLevels,
+use ruma::{
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
+    events::{StateEventType, room::member::MembershipState},
 };
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Room, RoomState, Rooms};
+use crate::error::{Error, Result};
+
+impl Rooms {
+    /// The member on whose word `user` may join, if the room asks for one.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the room asks for one and there is none, or the user is in none
+    /// of the rooms whose members may join.
+    pub(super) async fn restricted_join(&self, room: &Room, user: &UserId) -> Result<Option<OwnedUserId>> {
+        let state = room.current();
+        if matches!(state.membership(user), MembershipState::Join | MembershipState::Invite) {
+            return Ok(None);
+        }
+        let Some(allowing) = allowing_rooms(room, &state) else { return Ok(None) };
+        if !self.is_in_any(user, &allowing).await? {
+            return Err(Error::forbidden("You are in none of the rooms whose members may join this one."));
+        }
+        let levels = room.power_levels(&state)?;
+        let here = &self.shared.settings.server_name;
+        let mut members = state.joined.iter().filter(|member| member.server_name() == here);
+        let found = members.find(|member| levels.may_invite(member)).cloned();
+        found.map(Some).ok_or_else(|| Error::forbidden("Nobody on this server may let you into this room."))
+    }
+
+    async fn is_in_any(&self, user: &UserId, rooms: &[OwnedRoomId]) -> Result<bool> {
+        let snapshot = self.shared.store.snapshot();
+        for room_id in rooms {
+            if self.is_joined(&snapshot, room_id, user).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
 
 /// The part of `m.room.join_rules` that this asks for, read leniently: what is not understood allows nobody.
 #[derive(Deserialize)]
 struct JoinRules {
     join_rule: String,
     #[serde(default)]
-    allow: Vec<serde_json::Value>,
+    allow: Vec<Value>,
 }
 
 /// The rooms whose members may join, if the room is restricted; `None` if it is not.
-pub(super) fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<OwnedRoomId>> {
+fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<OwnedRoomId>> {
     let rules: JoinRules = state.content(&StateEventType::RoomJoinRules, "")?;
     let authorization = &room.rules.authorization;
     let restricted = match rules.join_rule.as_str() {
@@ -27,25 +62,11 @@ pub(super) fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<Owned
         "knock_restricted" => authorization.knock_restricted_join_rule,
         _ => false,
     };
-    let membership = |condition: &serde_json::Value| {
-        let kind = condition.get("type")?.as_str()?;
-        let room_id = condition.get("room_id")?.as_str()?;
-        (kind == "m.room_membership").then(|| room_id.try_into().ok()).flatten()
-    };
-    restricted.then(|| rules.allow.iter().filter_map(membership).collect())
+    restricted.then(|| rules.allow.iter().filter_map(|condition| required_room(condition)).collect())
 }
 
-/// A joined user of this server whose right to invite stands behind a restricted join.
-///
-/// # Errors
-///
-/// [`Kind::Forbidden`](crate::error::Kind::Forbidden) if nobody here may invite.
-pub(super) fn authorising_member(room: &Room, state: &RoomState, server_name: &ServerName) -> Result<OwnedUserId> {
-    let create =
-        state.get(&StateEventType::RoomCreate, "").ok_or_else(|| Error::internal("a room without creation"))?;
-    let levels = state.get(&StateEventType::RoomPowerLevels, "");
-    let levels = PowerLevels::read(room.rules, create, levels.map(|event| &**event));
-    let mut here = state.joined.iter().filter(|user| user.server_name() == server_name);
-    let found = here.find(|user| levels.may_invite(user));
-    found.cloned().ok_or_else(|| Error::forbidden("Nobody on this server may let you into this room."))
+/// The room that a condition asks to be in; `None` for a condition of another sort.
+fn required_room(condition: &Value) -> Option<OwnedRoomId> {
+    let room_id = condition.get("room_id")?.as_str()?;
+    (condition.get("type")?.as_str()? == "m.room_membership").then(|| RoomId::parse(room_id).ok())?
 }

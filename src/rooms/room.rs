@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use ruma::{OwnedRoomId, RoomVersionId, room_version_rules::RoomVersionRules};
+use ruma::{OwnedRoomId, RoomVersionId, events::StateEventType, room_version_rules::RoomVersionRules};
 use tokio::sync::Mutex;
 
 use super::state::RoomState;
+use crate::{
+    error::{Error, Result},
+    matrix::power_levels::PowerLevels,
+};
 
 /// One room of this server, shared by everyone who works with it.
 #[derive(Debug)]
@@ -44,6 +48,18 @@ impl Room {
     /// The state that every reader may rely on: all of it is durable.
     pub fn current(&self) -> Arc<RoomState> {
         self.current.load_full()
+    }
+
+    /// Who has how much power in this room while `state` holds.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the room has no create event, which cannot be.
+    pub fn power_levels(&self, state: &RoomState) -> Result<PowerLevels> {
+        let create = state.get(&StateEventType::RoomCreate, "");
+        let create = create.ok_or_else(|| Error::internal(format_args!("room {} was never created", self.id)))?;
+        let levels = state.get(&StateEventType::RoomPowerLevels, "");
+        Ok(PowerLevels::read(self.rules, create, levels.map(|event| &**event)))
     }
 
     /// Makes `state` what readers see. Called by the storage writer in commit order.

@@ -1,5 +1,11 @@
 //! The way of an event through the core, over a store in memory.
 
+mod aliases;
+mod create;
+mod directory;
+mod keeping_up;
+mod membership;
+
 use ruma::{
     OwnedUserId, UserId,
     api::client::room::create_room::v3::Request,

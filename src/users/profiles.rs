@@ -22,7 +22,7 @@ const MAXIMUM_DISPLAY_NAME: usize = 256;
 const MAXIMUM_AVATAR_URL: usize = 1000;
 
 /// The fields that the member events of joined rooms repeat ("Events on Change of Profile Information").
-const SHOWN_IN_ROOMS: [&str; 2] = ["displayname", "avatar_url"];
+pub const SHOWN_IN_ROOMS: [&str; 2] = ["displayname", "avatar_url"];
 
 /// A cheap-clone service over the profiles of this server's users.
 #[derive(Clone)]

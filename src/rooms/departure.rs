@@ -1,0 +1,28 @@
+//! Whoever leaves the server leaves its rooms: memberships end, invitations are refused and knocks taken back
+//! ([spec](https://spec.matrix.org/v1.19/client-server-api/#account-deactivation)).
+
+use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
+
+use super::{Rooms, keeping_up::in_each};
+use crate::error::{Kind, Result};
+
+impl Rooms {
+    /// Ends every relation to a room that `user` still has.
+    pub(super) async fn depart(&self, user: &UserId) -> Result<()> {
+        let rooms = self.of_user(&self.shared.store.snapshot(), user).await?.into_iter();
+        let open =
+            rooms.filter(|(_, row)| !matches!(row.value.membership, MembershipState::Leave | MembershipState::Ban));
+        in_each(open.map(|(room_id, _)| room_id).collect(), |room_id| {
+            self.clone().leave_for_good(room_id, user.to_owned())
+        })
+        .await
+    }
+
+    async fn leave_for_good(self, room_id: OwnedRoomId, user: OwnedUserId) -> Result<()> {
+        match self.leave(&room_id, &user, None).await {
+            // Somebody banned them meanwhile, which is as good.
+            Err(error) if error.kind == Kind::Forbidden => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
