@@ -2,7 +2,7 @@
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#room-aliases)).
 
 use ruma::{
-    OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, ServerName, UserId,
+    OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, RoomOrAliasId, ServerName, UserId,
     events::{StateEventType, room::history_visibility::HistoryVisibility},
 };
 use serde_json::{Map, Value, value::RawValue};
@@ -28,6 +28,18 @@ impl Rooms {
     pub async fn resolve_alias(&self, alias: &RoomAliasId) -> Result<OwnedRoomId> {
         let row = ALIASES.get(&self.shared.store.snapshot(), (alias,)).await?;
         row.map(|row| row.room_id).ok_or_else(|| no_such_alias(alias))
+    }
+
+    /// The room that an id or an alias names.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] if it is an alias that does not exist on this server.
+    pub async fn find(&self, id_or_alias: &RoomOrAliasId) -> Result<OwnedRoomId> {
+        match <&RoomId>::try_from(id_or_alias) {
+            Ok(room_id) => Ok(room_id.to_owned()),
+            Err(alias) => self.resolve_alias(alias).await,
+        }
     }
 
     /// The aliases on this server that point to a room, for one of its members or, where anyone may read the room, anyone.

@@ -62,7 +62,7 @@ fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<OwnedRoomId>> {
         "knock_restricted" => authorization.knock_restricted_join_rule,
         _ => false,
     };
-    restricted.then(|| rules.allow.iter().filter_map(|condition| required_room(condition)).collect())
+    restricted.then(|| rules.allow.iter().filter_map(required_room).collect())
 }
 
 /// The room that a condition asks to be in; `None` for a condition of another sort.

@@ -64,6 +64,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
+    let rooms = tokio::spawn(ready.rooms.clone().keep_up_with_users(shutdown.clone()));
 
     let mut listening = JoinSet::new();
     let commands = AdminSocket::bind(config.admin_socket())?;
@@ -86,7 +87,9 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    outcome = outcome.and(keeping.await.map_err(Error::internal)).and(presence.await.map_err(Error::internal));
+    for task in [keeping, presence, rooms] {
+        outcome = outcome.and(task.await.map_err(Error::internal));
+    }
     ready.close().await;
     info!("stopped");
     outcome

@@ -28,6 +28,8 @@ pub struct Ready {
     pub(super) sessions: Sessions,
     /// Whose clock has to be kept, so that people appear as away and as gone in time.
     pub(super) presence: Presence,
+    /// What has to be kept up with what becomes of users.
+    pub(super) rooms: Rooms,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -74,11 +76,12 @@ impl Ready {
                 shutdown: shutdown.clone(),
                 store: store.clone(),
                 users,
-                rooms,
+                rooms: rooms.clone(),
                 presence: presence.clone(),
                 sync,
             }),
             presence,
+            rooms,
             shutdown,
             store,
         })

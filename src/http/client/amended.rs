@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ruma::{
     api::{
         IncomingRequest, Metadata,
-        client::{push::set_pushrule, session::login},
+        client::{directory::set_room_visibility, push::set_pushrule, session::login},
         error::DeserializationError,
     },
     exports::http,
@@ -56,6 +56,22 @@ impl Amend for RuleHasConditions {
         }
         rule.insert("conditions".to_owned(), serde_json::json!([]));
         serde_json::to_vec(&rule).map(Cow::Owned)
+    }
+}
+
+/// A room whose visibility is not said becomes public, where ruma 0.17 refuses the request.
+pub enum UsuallyPublic {}
+
+impl Amend for UsuallyPublic {
+    type Request = set_room_visibility::v3::Request;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        let mut wish: JsonObject = serde_json::from_slice(body)?;
+        if wish.contains_key("visibility") {
+            return Ok(Cow::Borrowed(body));
+        }
+        wish.insert("visibility".to_owned(), "public".into());
+        serde_json::to_vec(&wish).map(Cow::Owned)
     }
 }
 

@@ -2,11 +2,15 @@
 
 mod account;
 mod account_data;
+mod aliases;
 mod amended;
+mod create_room;
 mod devices;
+mod directory;
 mod discovery;
 mod filter;
 mod login;
+mod membership;
 mod openid;
 mod presence;
 mod profile;
@@ -50,6 +54,29 @@ pub fn routes() -> Router<App> {
         .endpoint(filter::get)
         // Syncing
         .endpoint(sync::sync)
+        // Rooms: creation
+        .endpoint(create_room::create)
+        // Room aliases
+        .endpoint(aliases::create)
+        .endpoint(aliases::resolve)
+        .endpoint(aliases::delete)
+        .endpoint(aliases::of_room)
+        // Room membership
+        .endpoint(membership::joined_rooms)
+        .endpoint(membership::invite)
+        .endpoint(membership::join)
+        .endpoint(membership::join_by_id_or_alias)
+        .endpoint(membership::knock)
+        .endpoint(membership::leave)
+        .endpoint(membership::forget)
+        .endpoint(membership::kick)
+        .endpoint(membership::ban)
+        .endpoint(membership::unban)
+        // Published room directory
+        .endpoint(directory::list)
+        .endpoint(directory::search)
+        .endpoint(directory::visibility)
+        .endpoint(directory::set_visibility)
         // Profiles
         .endpoint(profile::get)
         .endpoint(profile::get_field)

@@ -1,5 +1,7 @@
 //! Which rooms the public directory shows, and to whom it listens.
 
+use std::slice;
+
 use ruma::{OwnedRoomId, api::client::room::Visibility, directory::Filter, room::JoinRuleKind, room_id, user_id};
 use serde_json::{Value, json};
 
@@ -46,7 +48,10 @@ async fn the_largest_rooms_come_first_and_empty_ones_not_at_all() {
     assert_eq!(listed(&rooms, DirectoryRequest::default()).await, [large.clone(), small.clone()]);
     let mut filter = Filter::new();
     filter.generic_search_term = Some("SMALL".to_owned());
-    assert_eq!(listed(&rooms, DirectoryRequest { filter, ..DirectoryRequest::default() }).await, [small.clone()]);
+    assert_eq!(
+        listed(&rooms, DirectoryRequest { filter, ..DirectoryRequest::default() }).await,
+        slice::from_ref(&small)
+    );
     let first = rooms.directory(&DirectoryRequest { limit: Some(1), ..DirectoryRequest::default() }).await.unwrap();
     assert_eq!(first.rooms[0].room_id, large);
     assert_eq!(listed(&rooms, DirectoryRequest { batch: first.next, ..DirectoryRequest::default() }).await, [small]);
@@ -65,7 +70,7 @@ async fn those_with_the_power_decide_over_a_rooms_place() {
     assert_eq!(rooms.visibility(&id).await.unwrap(), Visibility::Private);
     rooms.set_visibility(&id, &alice(), &Visibility::Public).await.unwrap();
     assert_eq!(rooms.visibility(&id).await.unwrap(), Visibility::Public);
-    assert_eq!(listed(&rooms, DirectoryRequest::default()).await, [id.clone()]);
+    assert_eq!(listed(&rooms, DirectoryRequest::default()).await, slice::from_ref(&id));
     rooms.set_visibility(&id, &alice(), &Visibility::Private).await.unwrap();
     assert!(listed(&rooms, DirectoryRequest::default()).await.is_empty());
     let hidden = rooms.set_visibility(&id, &alice(), &Visibility::from("hidden")).await.unwrap_err();
