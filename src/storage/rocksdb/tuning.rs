@@ -1,6 +1,8 @@
 //! How RocksDB is set up: for a small process that starts fast and stores mostly text.
 
-use ::rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, LogLevel, Options};
+use ::rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, DEFAULT_COLUMN_FAMILY_NAME, LogLevel, Options,
+};
 
 use crate::storage::Family;
 
@@ -16,7 +18,8 @@ const OPEN_FILES: i32 = 512;
 /// The name of a family in the database.
 pub(super) const fn name(family: Family) -> &'static str {
     match family {
-        Family::Rows => "rows",
+        // The one that every database has, so that it is not there in vain.
+        Family::Rows => DEFAULT_COLUMN_FAMILY_NAME,
         Family::Log => "log",
         Family::Timeline => "timeline",
     }
@@ -29,6 +32,8 @@ pub(super) fn database() -> Options {
     options.create_missing_column_families(true);
     options.set_max_background_jobs(2);
     options.set_max_open_files(OPEN_FILES);
+    // A start opens few files, and a thread costs more than a file.
+    options.set_max_file_opening_threads(1);
     options.set_db_write_buffer_size(ALL_WRITE_BUFFERS);
     options.set_max_total_wal_size(WRITE_AHEAD_LOG);
     // Writes files in the background as they grow, so that the sync at their end is short and delays no commit.
