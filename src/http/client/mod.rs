@@ -1,4 +1,4 @@
-//! Every route of the client-server API on one page, in the order of the specification's sections.
+//! Every route of the client-server API on one page, by the sections of the specification.
 
 mod account;
 mod account_data;
@@ -25,11 +25,23 @@ use super::{app::App, routing::Endpoints as _};
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
+    server().merge(accounts()).merge(rooms()).merge(people())
+}
+
+/// What the server is and can do.
+fn server() -> Router<App> {
     Router::new()
         // Server discovery
         .endpoint(discovery::homeserver)
         .endpoint(discovery::support)
         .endpoint(discovery::versions)
+        // Capabilities negotiation
+        .endpoint(discovery::capabilities)
+}
+
+/// Who one is.
+fn accounts() -> Router<App> {
+    Router::new()
         // Account registration
         .endpoint(register::register)
         .endpoint(register::availability)
@@ -47,14 +59,26 @@ pub fn routes() -> Router<App> {
         .endpoint(account::deactivate)
         .endpoint(account::third_party_ids)
         .endpoint(account::whoami)
-        // Capabilities negotiation
-        .endpoint(discovery::capabilities)
+        // Device management
+        .endpoint(devices::list)
+        .endpoint(devices::get)
+        .endpoint(devices::rename)
+        .endpoint(devices::delete)
+        .endpoint(devices::delete_many)
+        // OpenID
+        .endpoint(openid::request_token)
+        .endpoint(openid::user_info)
+}
+
+/// Rooms and what happens in them.
+fn rooms() -> Router<App> {
+    Router::new()
         // Filtering
         .endpoint(filter::create)
         .endpoint(filter::get)
         // Syncing
         .endpoint(sync::sync)
-        // Rooms: creation
+        // Creation
         .endpoint(create_room::create)
         // Room aliases
         .endpoint(aliases::create)
@@ -77,17 +101,19 @@ pub fn routes() -> Router<App> {
         .endpoint(directory::search)
         .endpoint(directory::visibility)
         .endpoint(directory::set_visibility)
+}
+
+/// What users show of themselves, and what they want for themselves.
+fn people() -> Router<App> {
+    Router::new()
         // Profiles
         .endpoint(profile::get)
         .endpoint(profile::get_field)
         .endpoint(profile::set_field)
         .endpoint(profile::delete_field)
-        // Device management
-        .endpoint(devices::list)
-        .endpoint(devices::get)
-        .endpoint(devices::rename)
-        .endpoint(devices::delete)
-        .endpoint(devices::delete_many)
+        // Presence
+        .endpoint(presence::get)
+        .endpoint(presence::set)
         // Push notifications
         .endpoint(pushers::list)
         .endpoint(pushers::set)
@@ -109,10 +135,4 @@ pub fn routes() -> Router<App> {
         .endpoint(account_data::tags)
         .endpoint(account_data::set_tag)
         .endpoint(account_data::delete_tag)
-        // Presence
-        .endpoint(presence::get)
-        .endpoint(presence::set)
-        // OpenID
-        .endpoint(openid::request_token)
-        .endpoint(openid::user_info)
 }
