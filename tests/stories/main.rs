@@ -11,6 +11,7 @@ mod a_person_makes_an_account;
 mod a_person_manages_their_devices;
 mod a_person_shows_a_profile;
 mod a_token_opens_what_it_should;
+mod an_administrator_locks_an_account;
 mod an_operator_manages_accounts;
 mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
