@@ -8,7 +8,7 @@ use ruma::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Intent, Room, RoomState, Rooms, authorise::authorise};
+use super::{Intent, Room, RoomState, Rooms, authorise::authorise, typing};
 use crate::{
     error::Result,
     matrix::{event::Event, history_visibility::visibility_of},
@@ -36,6 +36,8 @@ pub struct Writer {
     added: u16,
     /// Users whose membership changes.
     members: Vec<OwnedUserId>,
+    /// Users who are not typing any more.
+    quiet: Vec<OwnedUserId>,
 }
 
 impl Rooms {
@@ -56,6 +58,7 @@ impl Rooms {
             batch: Batch::new(),
             added: 0,
             members: Vec::new(),
+            quiet: Vec::new(),
         })
     }
 }
@@ -103,6 +106,7 @@ impl Writer {
         }
         let member = member_of(&event);
         self.members.extend(member.clone());
+        self.quiet.extend(typing::ended_by(&event).map(ToOwned::to_owned));
         Log::append(&mut self.batch, self.added, &Change::Event { room: room_id, member });
         self.state.heads = vec![event.id.clone()];
         self.state.depth += 1;
@@ -167,14 +171,17 @@ impl Writer {
 fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
     let room = writer.room.clone();
     let mut state = writer.state.clone();
-    let members = writer.members.clone();
-    let notifier = writer.rooms.shared.notifier.clone();
+    let (members, quiet) = (writer.members.clone(), writer.quiet.clone());
+    let (notifier, typing) = (writer.rooms.shared.notifier.clone(), writer.rooms.shared.typing.clone());
     let newborn = writer.before.is_none().then(|| writer.rooms.clone());
     let last = u64::from(writer.added.max(1)) - 1;
     move |position| {
         state.position = Position::from(position.get() + last);
         let audience = state.joined.clone();
         room.publish(state);
+        for user in &quiet {
+            typing.stop(&room.id, user);
+        }
         if let Some(rooms) = newborn {
             // Before anyone is woken: a second copy of the room would have a lock of its own.
             rooms.shared.loaded.insert(room);

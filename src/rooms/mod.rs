@@ -21,6 +21,7 @@ mod membership;
 mod of_user;
 mod pagination;
 mod profile_propagation;
+mod receipts;
 mod render;
 mod restricted;
 mod room;
@@ -28,32 +29,37 @@ mod send;
 mod state;
 mod state_at;
 mod state_delta;
+mod threads;
 mod timeline;
+mod typing;
+mod unread;
 mod visibility;
 
 use std::sync::Arc;
 
 use ruma::{OwnedServerName, RoomVersionId};
 
-use self::load::LoadedRooms;
 pub use self::{
     append::Writer,
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     pagination::PageToken,
+    receipts::{Mark, ReceiptKind},
     render::Recipient,
     room::Room,
     state::RoomState,
     timeline::{Page, PageRequest, TimelineEvent},
+    unread::{Counts, Unread},
     visibility::Viewer,
 };
+use self::{load::LoadedRooms, typing::Typing, unread::UnreadMemos};
 use crate::{
     clock::Clock,
     config::HistoryVisibility,
     matrix::signing::SigningKey,
     storage::Store,
-    streams::Notifier,
-    users::{AccountData, Accounts, Profiles, RoomsBehind, Users},
+    streams::{Ephemerals, Notifier},
+    users::{AccountData, Accounts, Profiles, PushRules, RoomsBehind, Users},
 };
 
 /// The service of rooms: a cheap-clone handle.
@@ -71,9 +77,12 @@ struct Shared {
     profiles: Profiles,
     rooms_behind: RoomsBehind,
     account_data: AccountData,
+    push_rules: PushRules,
     key: SigningKey,
     settings: Settings,
     loaded: LoadedRooms,
+    typing: Typing,
+    unread: UnreadMemos,
 }
 
 /// What the operator decides about rooms.
@@ -88,11 +97,13 @@ pub struct Settings {
 }
 
 impl Rooms {
-    /// The service over `store` for the people in `users`, signing events with `key`.
+    /// The service over `store` for the people in `users`, signing events with `key`; what is only in memory gets its
+    /// positions from `ephemerals`.
     pub fn new(
         store: Store,
         clock: Clock,
         notifier: Notifier,
+        ephemerals: Ephemerals,
         users: &Users,
         key: SigningKey,
         settings: Settings,
@@ -105,9 +116,12 @@ impl Rooms {
             profiles: users.profiles.clone(),
             rooms_behind: users.rooms_behind.clone(),
             account_data: users.account_data.clone(),
+            push_rules: users.push_rules.clone(),
             key,
             settings,
             loaded: LoadedRooms::default(),
+            typing: Typing::new(ephemerals),
+            unread: UnreadMemos::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -41,7 +41,7 @@ impl Rooms {
         Ok(row.is_some_and(|row| row.value.membership == MembershipState::Join))
     }
 
-    /// The rooms that the user is joined to and in which something happened after `since`, at the cost of one look-up for
+    /// The rooms that the user is joined to and in which something happened after `since`, at the cost of two look-ups for
     /// each room.
     pub async fn joined_and_changed(
         &self,
@@ -52,7 +52,9 @@ impl Rooms {
         let mut changed = Vec::new();
         for room_id in self.joined(snapshot, user).await? {
             let events = KeyRange::prefix_after((&room_id,), Order::Live(since));
-            if !TIMELINE.scan(snapshot, events, Direction::Forward, 1).await?.is_empty() {
+            if !TIMELINE.scan(snapshot, events, Direction::Forward, 1).await?.is_empty()
+                || self.has_receipt_since(snapshot, &room_id, since).await?
+            {
                 changed.push(room_id);
             }
         }

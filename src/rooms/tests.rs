@@ -18,7 +18,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::{timeline::PageRequest, *};
 use crate::storage::{Direction, KeyRange};
 
-fn rooms() -> Rooms {
+/// Rooms over a store in memory.
+pub(super) fn rooms() -> Rooms {
     let text = "server_name = \"example.org\"\ndata_dir = \"data\"";
     let config = crate::config::Config::read(text, "".as_ref(), []).unwrap();
     let (store, clock, notifier) = (Store::in_memory(), Clock::manual(1_000), Notifier::default());
@@ -28,14 +29,15 @@ fn rooms() -> Rooms {
         default_version: RoomVersionId::V12,
         default_history_visibility: HistoryVisibility::Joined,
     };
-    Rooms::new(store, clock, notifier, &users, SigningKey::generate(), settings)
+    Rooms::new(store, clock, notifier, Ephemerals::new(1), &users, SigningKey::generate(), settings)
 }
 
 fn alice() -> OwnedUserId {
     owned_user_id!("@alice:example.org")
 }
 
-fn text(body: &str) -> Box<RawValue> {
+/// The content of a message.
+pub(super) fn text(body: &str) -> Box<RawValue> {
     to_raw_value(&serde_json::json!({ "msgtype": "m.text", "body": body })).unwrap()
 }
 

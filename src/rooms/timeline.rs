@@ -1,6 +1,6 @@
 //! Reads a room's timeline, page by page, as one reader may see it.
 
-use ruma::{DeviceId, EventId, RoomId};
+use ruma::{DeviceId, EventId, OwnedRoomId, RoomId};
 
 use super::{Room, Rooms, Viewer};
 use crate::{
@@ -40,7 +40,7 @@ pub struct PageRequest<'a> {
     /// The room.
     pub room: &'a Room,
     /// The part of its timeline.
-    pub range: KeyRange<(ruma::OwnedRoomId, Order)>,
+    pub range: KeyRange<(OwnedRoomId, Order)>,
     /// From which end to start.
     pub direction: Direction,
     /// The number of events wanted.
@@ -86,6 +86,18 @@ impl Rooms {
         Ok(page)
     }
 
+    /// Up to `limit` events of the range from its start on, whoever asks.
+    pub(super) async fn events_in(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        range: KeyRange<(OwnedRoomId, Order)>,
+        limit: usize,
+    ) -> Result<Vec<TimelineEvent>> {
+        let rows = TIMELINE.scan(snapshot, range, Direction::Forward, limit).await?;
+        rows.into_iter().map(|((_, order), row)| parse(room, order, row)).collect()
+    }
+
     /// One event of a room, whoever asks.
     pub async fn event(&self, snapshot: &Snapshot, room: &Room, event_id: &EventId) -> Result<Option<TimelineEvent>> {
         let Some(place) = EVENT_PLACES.get(snapshot, (event_id,)).await? else { return Ok(None) };
@@ -124,7 +136,7 @@ impl TimelineEvent {
 }
 
 /// The part of a room's timeline that lies beyond `order` in the direction of travel.
-pub fn beyond(room_id: &RoomId, order: Order, direction: Direction) -> KeyRange<(ruma::OwnedRoomId, Order)> {
+pub fn beyond(room_id: &RoomId, order: Order, direction: Direction) -> KeyRange<(OwnedRoomId, Order)> {
     match direction {
         Direction::Forward => KeyRange::prefix_after((room_id,), order),
         Direction::Reverse => KeyRange::prefix_before((room_id,), order),

@@ -82,6 +82,17 @@ impl Viewer {
         self.memberships.last().map_or(MembershipState::Leave, |(_, membership)| membership.clone())
     }
 
+    /// The place at which the reader came into the room to stay until now; `None` if they are not in it.
+    pub fn joined_at(&self) -> Option<Order> {
+        let stay = self.memberships.iter().rev().take_while(|(_, membership)| *membership == MembershipState::Join);
+        stay.last().map(|(order, _)| *order)
+    }
+
+    /// The people whose messages the reader does not want to see.
+    pub fn ignored(&self) -> &BTreeSet<OwnedUserId> {
+        &self.ignored
+    }
+
     /// Whether the reader was a member of the room at any time.
     pub fn was_ever_joined(&self) -> bool {
         self.memberships.iter().any(|(_, membership)| *membership == MembershipState::Join)

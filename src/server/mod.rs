@@ -63,6 +63,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let ready = Ready::new(config.clone()).await?;
     let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
+    let typing = tokio::spawn(ready.rooms.clone().end_typing_in_time(shutdown.clone()));
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
     let rooms = tokio::spawn(ready.rooms.clone().keep_up_with_users(shutdown.clone()));
 
@@ -87,7 +88,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, presence, rooms] {
+    for task in [keeping, typing, presence, rooms] {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;

@@ -28,7 +28,7 @@ pub struct Ready {
     pub(super) sessions: Sessions,
     /// Whose clock has to be kept, so that people appear as away and as gone in time.
     pub(super) presence: Presence,
-    /// What has to be kept up with what becomes of users.
+    /// What has to be kept up with what becomes of users, and with the time for those who are typing.
     pub(super) rooms: Rooms,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
@@ -51,9 +51,10 @@ impl Ready {
             default_version: config.rooms.default_version.clone(),
             default_history_visibility: config.rooms.default_history_visibility,
         };
-        let rooms = Rooms::new(store.clone(), clock.clone(), notifier.clone(), &users, key, settings);
         // Positions of what is only in memory start anew with the process; the number tells clients which start is meant.
         let ephemerals = Ephemerals::new(rand::random());
+        let rooms =
+            Rooms::new(store.clone(), clock.clone(), notifier.clone(), ephemerals.clone(), &users, key, settings);
         let presence = Presence::load(
             store.clone(),
             clock.clone(),

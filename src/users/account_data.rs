@@ -134,6 +134,19 @@ impl AccountData {
         .await
     }
 
+    /// Makes the commit of `batch` fail with a conflict unless the account data is `before` until then; for services that edit
+    /// their own types.
+    pub fn expect(
+        &self,
+        batch: &mut Batch,
+        user: &UserId,
+        room: Option<&RoomId>,
+        kind: &str,
+        before: Option<Box<RawValue>>,
+    ) {
+        ACCOUNT_DATA.expect(batch, (user, room.map(RoomId::to_owned), kind), before.as_ref());
+    }
+
     /// Adds account data to `batch`, and that it changed at the batch's `slot`; for services that write their own types.
     pub fn put(
         &self,

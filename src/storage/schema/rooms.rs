@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{Error, Result},
-    storage::{Codec, Compact, Encoder, Family, KeyPart, Order, Stamped, Table, TableInfo},
+    storage::{Codec, Compact, Encoder, Family, KeyPart, Order, Position, Stamped, Table, TableInfo},
 };
 
 /// Every room the server knows, with the point at which its next event attaches.
@@ -41,6 +41,15 @@ pub const TRANSACTIONS: Table<(OwnedUserId, OwnedDeviceId, String, OwnedTransact
 /// The places in each room's timeline where the state changed, to find the changes of an interval without reading it all.
 pub const STATE_CHANGES: Table<(OwnedRoomId, Order), StatePlace> = Table::new(67, "state_changes", Family::Rows);
 
+/// How far each reader has read in each room: a place for each kind of receipt and each thread (the empty text for none, `main`,
+/// or the id of a root), stamped with the position at which the receipt came.
+pub const RECEIPTS: Table<(OwnedRoomId, OwnedUserId, ReceiptKind, String), Stamped<Order>> =
+    Table::new(70, "receipts", Family::Rows);
+
+/// The receipts of each room in the order in which they came, so that a sync reads only those that are news.
+pub const RECEIPTS_BY_POSITION: Table<(OwnedRoomId, Position), Receipt> =
+    Table::new(71, "receipts_by_position", Family::Rows);
+
 /// Which room a local alias points to.
 pub const ALIASES: Table<(OwnedRoomAliasId,), Alias> = Table::new(80, "aliases", Family::Rows);
 
@@ -60,6 +69,8 @@ pub(super) const TABLES: &[TableInfo] = &[
     MEMBERSHIPS.info(),
     TRANSACTIONS.info(),
     STATE_CHANGES.info(),
+    RECEIPTS.info(),
+    RECEIPTS_BY_POSITION.info(),
     ALIASES.info(),
     ROOM_ALIASES.info(),
     DIRECTORY.info(),
@@ -155,6 +166,30 @@ pub struct Membership {
     pub forgotten: bool,
 }
 
+/// Who learns of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReceiptKind {
+    /// Everybody in the room: `m.read`.
+    Public,
+    /// Only the reader's own devices: `m.read.private`.
+    Private,
+}
+
+/// Up to which event somebody has read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Who has read.
+    pub reader: OwnedUserId,
+    /// Who learns of it.
+    pub kind: ReceiptKind,
+    /// The thread that was read, written as in the key of [`RECEIPTS`].
+    pub thread: String,
+    /// The last event that was read.
+    pub event_id: OwnedEventId,
+    /// When the receipt came, in milliseconds since the Unix epoch.
+    pub received_at: u64,
+}
+
 /// Where an alias points, and who may take it away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alias {
@@ -162,6 +197,20 @@ pub struct Alias {
     pub room_id: OwnedRoomId,
     /// The user who made the alias.
     pub creator: OwnedUserId,
+}
+
+impl KeyPart for ReceiptKind {
+    fn encode_part(&self, out: &mut Encoder) {
+        (*self as u8).encode_part(out);
+    }
+
+    fn decode_part(input: &mut &[u8]) -> Result<Self> {
+        match u8::decode_part(input)? {
+            0 => Ok(Self::Public),
+            1 => Ok(Self::Private),
+            kind => Err(Error::internal(format_args!("there is no kind {kind} of receipts"))),
+        }
+    }
 }
 
 /// The length of the header, the header, and the JSON as it is, so that reading an event copies its text once.

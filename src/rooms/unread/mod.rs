@@ -1,0 +1,148 @@
+//! What is unread: for each reader and room a fold over the timeline, remembered and carried forward
+//! ([spec](https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications)).
+//!
+//! The counts follow from the timeline, the reader's receipts, their push rules and whom they ignore. The memory may be lost
+//! at any time; that changes the cost and not the answer.
+
+mod fold;
+mod meaning;
+mod rules;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use quick_cache::sync::Cache;
+use ruma::{OwnedRoomId, OwnedUserId};
+
+pub use self::fold::{Counts, Unread};
+use self::{
+    fold::{Fold, Meaning},
+    meaning::Surroundings,
+    rules::{KnownRules, Rules},
+};
+use super::{Room, Rooms, Viewer};
+use crate::{
+    error::Result,
+    storage::{KeyRange, Order, Snapshot},
+};
+
+/// How many folds are remembered, of a few hundred bytes each.
+const REMEMBERED: usize = 50_000;
+
+/// How many events are read at a time.
+const CHUNK: usize = 256;
+
+/// The folds that were computed before.
+pub(super) struct UnreadMemos {
+    folds: Cache<(OwnedUserId, OwnedRoomId), Arc<Memo>>,
+    rules: KnownRules,
+}
+
+/// A fold with what it follows from besides the timeline and the receipts.
+struct Memo {
+    rules: Arc<Rules>,
+    ignored: BTreeSet<OwnedUserId>,
+    fold: Fold,
+}
+
+/// Whose counts are asked for, of which room, and at which moment.
+struct Question<'a> {
+    snapshot: &'a Snapshot,
+    room: &'a Room,
+    viewer: &'a Viewer,
+    rules: Arc<Rules>,
+}
+
+/// What else happened while a fold was carried forward.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// The events before it are as they were.
+    Stands,
+    /// Some may have been redacted.
+    MayHaveChanged,
+}
+
+impl Default for UnreadMemos {
+    fn default() -> Self {
+        Self { folds: Cache::new(REMEMBERED), rules: KnownRules::default() }
+    }
+}
+
+impl Rooms {
+    /// What a member has not read of a room as of `snapshot`; nothing for somebody who is not in the room.
+    pub async fn unread(&self, snapshot: &Snapshot, room: &Room, viewer: &Viewer) -> Result<Unread> {
+        let Some(joined) = viewer.joined_at() else { return Ok(Unread::default()) };
+        let memos = &self.shared.unread;
+        let rules = memos.rules.of(&self.shared.push_rules, snapshot, viewer.user()).await?;
+        let question = Question { snapshot, room, viewer, rules };
+        let read = self.read_up_to(snapshot, &room.id, viewer.user(), joined).await?;
+        let place = (viewer.user().to_owned(), room.id.clone());
+        let memo = memos.folds.get(&place);
+        let usable = memo.as_ref().filter(|memo| memo.answers(&question));
+        let carried = usable.and_then(|memo| memo.fold.read_on(read.clone()));
+        let starts_anew = carried.is_none();
+        let mut fold = carried.unwrap_or_else(|| Fold::new(read.clone()));
+        let past = self.carry_forward(&question, &mut fold).await?;
+        if past == Past::MayHaveChanged && !starts_anew {
+            fold = Fold::new(read);
+            self.carry_forward(&question, &mut fold).await?;
+        }
+        let unread = fold.unread();
+        // Another device may have asked at a later moment; what is known of that is worth more.
+        if memo.is_none_or(|memo| memo.fold.until() <= fold.until()) {
+            let memo = Memo { rules: question.rules, ignored: viewer.ignored().clone(), fold };
+            memos.folds.insert(place, Arc::new(memo));
+        }
+        Ok(unread)
+    }
+
+    /// Whether anything came after what a member has read, whatever their push rules say of it.
+    pub async fn may_have_unread(&self, snapshot: &Snapshot, room: &Room, viewer: &Viewer) -> Result<bool> {
+        let Some(joined) = viewer.joined_at() else { return Ok(false) };
+        let read = self.read_up_to(snapshot, &room.id, viewer.user(), joined).await?;
+        let unread = KeyRange::prefix_after((&room.id,), read.everywhere());
+        Ok(!self.events_in(snapshot, room, unread, 1).await?.is_empty())
+    }
+
+    /// Folds in everything that the snapshot holds behind the fold.
+    async fn carry_forward(&self, question: &Question<'_>, fold: &mut Fold) -> Result<Past> {
+        let Question { snapshot, room, viewer, rules } = question;
+        let mut past = Past::Stands;
+        let mut surroundings = None;
+        loop {
+            let rest = KeyRange::prefix_after((&room.id,), fold.until());
+            let events = self.events_in(snapshot, room, rest, CHUNK).await?;
+            let exhausted = events.len() < CHUNK;
+            if surroundings.is_none() && !events.is_empty() {
+                surroundings = Some(Surroundings::new(room, viewer.user(), self.state_at(room, fold.until()).await?));
+            }
+            for event in events {
+                let Some(surroundings) = surroundings.as_mut() else { break };
+                let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset);
+                if meaning != Meaning::Nothing {
+                    let thread = self.thread_of(snapshot, room, &event.event).await?;
+                    fold.note(event.order, thread, meaning);
+                }
+                if event.event.redacts.is_some() {
+                    past = Past::MayHaveChanged;
+                }
+                fold.pass(event.order);
+                surroundings.pass(event.event);
+            }
+            if exhausted {
+                return Ok(past);
+            }
+        }
+    }
+}
+
+impl Memo {
+    /// Whether the memo is of the same rules and the same people, and not of a later moment.
+    fn answers(&self, question: &Question<'_>) -> bool {
+        self.rules == question.rules
+            && self.ignored == *question.viewer.ignored()
+            && self.fold.until() <= Order::Live(question.snapshot.position())
+    }
+}
+
+#[cfg(test)]
+mod tests;
