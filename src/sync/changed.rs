@@ -47,6 +47,22 @@ impl Changed {
         Ok(changed)
     }
 
+    /// Takes note of those of the rooms that the user is in.
+    pub async fn note_rooms(
+        &mut self,
+        rooms: &Rooms,
+        snapshot: &Snapshot,
+        user: &UserId,
+        noted: Vec<OwnedRoomId>,
+    ) -> Result<()> {
+        for room in noted {
+            if !self.rooms.contains(&room) && rooms.is_joined(snapshot, &room, user).await? {
+                self.rooms.insert(room);
+            }
+        }
+        Ok(())
+    }
+
     /// Takes note of a change if it concerns the user.
     async fn note(&mut self, rooms: &Rooms, snapshot: &Snapshot, user: &UserId, change: Change) -> Result<()> {
         match change {

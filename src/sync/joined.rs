@@ -9,9 +9,11 @@ use ruma::{
 use super::{
     Reading, StateExtent, Sync, account_data,
     changed::Changed,
+    ephemeral,
     state::{self, Scope},
     summary::summary,
     timeline::{self, Section},
+    unread,
 };
 use crate::{
     error::Result,
@@ -76,8 +78,18 @@ pub(super) async fn section(
     section.state = state::section(sync, reading, &scope, &timeline, delta, &section.summary.heroes).await?;
     let changed = changed.filter(|_| known != Known::Nothing);
     section.account_data.events = account_data::of_room(sync, reading, room_id, changed).await?;
+    section.ephemeral = ephemeral::section(sync, reading, room, &viewer, known).await?;
     section.timeline = timeline.timeline;
-    Ok((whole || !section.is_empty()).then_some(Joined { section, met }))
+    let told = match changed {
+        _ if whole || !section.is_empty() => true,
+        Some(changed) => unread::may_have_changed(sync, reading, room, &viewer, changed).await?,
+        None => false,
+    };
+    if !told {
+        return Ok(None);
+    }
+    unread::fill(sync, reading, room, &viewer, &mut section).await?;
+    Ok(Some(Joined { section, met }))
 }
 
 /// The people who joined in what the answer tells.

@@ -6,6 +6,7 @@
 
 mod account_data;
 mod changed;
+mod ephemeral;
 mod invited;
 mod joined;
 mod lazy_members;
@@ -16,6 +17,7 @@ mod state;
 mod summary;
 mod timeline;
 mod token;
+mod unread;
 
 use std::time::Duration;
 
@@ -183,7 +185,12 @@ impl Sync {
             state_style: request.state_style,
         };
         let changed = match reading.since {
-            Some(since) => Some(Changed::since(&self.rooms, &reading.snapshot, &reading.user, since.position).await?),
+            Some(since) => {
+                let mut changed = Changed::since(&self.rooms, &reading.snapshot, &reading.user, since.position).await?;
+                let typing = self.rooms.rooms_with_typing_since(self.ephemerals.since(since.ephemeral));
+                changed.note_rooms(&self.rooms, &reading.snapshot, &reading.user, typing).await?;
+                Some(changed)
+            }
             None => None,
         };
         let mut account_data = GlobalAccountData::new();

@@ -63,6 +63,11 @@ async fn candidates(
     let (Some(changed), StateExtent::Changes) = (changed, reading.extent) else {
         return sync.rooms.of_user(&reading.snapshot, &reading.user).await;
     };
+    if changed.what_counts() {
+        let all = sync.rooms.of_user(&reading.snapshot, &reading.user).await?.into_iter();
+        let joined = |row: &Stamped<Membership>| row.value.membership == MembershipState::Join;
+        return Ok(all.filter(|(room_id, row)| joined(row) || changed.rooms.contains(room_id)).collect());
+    }
     let mut candidates = Vec::new();
     for room_id in &changed.rooms {
         let membership = sync.rooms.membership(&reading.snapshot, room_id, &reading.user).await?;

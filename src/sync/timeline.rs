@@ -64,7 +64,7 @@ pub(super) async fn section(
     events.reverse();
     let mut section = of_events(sync, reading, room, viewer, events).await?;
     section.timeline.limited = more_after.is_some();
-    if section.timeline.prev_batch.is_none() {
+    if section.timeline.prev_batch.is_none() && (section.timeline.limited || known == Known::Nothing) {
         let since = reading.since_position().unwrap_or(reading.until());
         section.timeline.prev_batch = Some(PageToken::after(Order::Live(since)).to_string());
     }

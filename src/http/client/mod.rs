@@ -2,7 +2,6 @@
 
 mod account;
 mod account_data;
-mod admin;
 mod aliases;
 mod amended;
 mod create_room;
@@ -17,8 +16,11 @@ mod presence;
 mod profile;
 mod push_rules;
 mod pushers;
+mod read_markers;
+mod receipts;
 mod register;
 mod sync;
+mod typing;
 
 use axum::{Router, routing::get};
 
@@ -60,9 +62,6 @@ fn accounts() -> Router<App> {
         .endpoint(account::deactivate)
         .endpoint(account::third_party_ids)
         .endpoint(account::whoami)
-        // Account moderation
-        .endpoint(admin::is_locked)
-        .endpoint(admin::lock)
         // Device management
         .endpoint(devices::list)
         .endpoint(devices::get)
@@ -105,6 +104,12 @@ fn rooms() -> Router<App> {
         .endpoint(directory::search)
         .endpoint(directory::visibility)
         .endpoint(directory::set_visibility)
+        // Typing notifications
+        .endpoint(typing::set)
+        // Receipts
+        .endpoint(receipts::create)
+        // Read and unread markers
+        .endpoint(read_markers::set)
 }
 
 /// What users show of themselves, and what they want for themselves.
