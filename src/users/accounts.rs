@@ -48,15 +48,30 @@ impl Accounts {
         ACCOUNTS.get(&self.store.snapshot(), (user,)).await
     }
 
-    /// The account of `user`, who must be able to use it.
+    /// The account of `user`, over whom `administrator` has power.
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none, `UserDeactivated` or `UserLocked` if it cannot be used.
-    pub async fn usable(&self, user: &UserId) -> Result<Account> {
-        let account = self.get(user).await?.ok_or_else(|| Error::not_found("There is no such user on this server."))?;
-        require_usable(&account)?;
-        Ok(account)
+    /// `Forbidden` if `administrator` is none, which is checked before anything is said about `user`, or if `user` is one;
+    /// `InvalidParam` if `user` is of another server; `NotFound` if there is no such account, or not any more.
+    pub async fn governed(&self, administrator: &UserId, user: &UserId) -> Result<Account> {
+        if !self.is_administrator(administrator).await? {
+            return Err(Error::forbidden("You are not an administrator of this server."));
+        }
+        if user.server_name() != self.server_name {
+            return Err(Error::invalid("This user is not of this server."));
+        }
+        let account = self.get(user).await?;
+        let account = account.filter(|account| !matches!(account.standing, Standing::Deactivated { .. }));
+        match account.ok_or_else(|| Error::not_found("There is no such user on this server."))? {
+            Account { role: Role::Administrator, .. } => Err(Error::forbidden("This user is an administrator.")),
+            account => Ok(account),
+        }
+    }
+
+    /// Whether `user` may administer the server.
+    pub async fn is_administrator(&self, user: &UserId) -> Result<bool> {
+        Ok(self.get(user).await?.is_some_and(|account| account.role == Role::Administrator))
     }
 
     /// Every account with its id, in the order of ids.

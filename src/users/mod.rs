@@ -27,7 +27,7 @@ pub use self::{
     interactive_auth::{InteractiveAuth, Operation, Proof},
     password_change::{OtherSessions, change_password},
     passwords::Passwords,
-    profiles::{ProfileChange, Profiles, SHOWN_IN_ROOMS},
+    profiles::{Profiles, SHOWN_IN_ROOMS},
     push_rules::{Place, PushRules, WholeRuleset},
     pushers::{OtherUsers, Pushers},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},

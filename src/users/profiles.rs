@@ -32,15 +32,6 @@ pub struct Profiles {
     notifier: Notifier,
 }
 
-/// Whether a request to change a profile changed it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProfileChange {
-    /// It did, and membership events that repeat this field are outdated now.
-    Changed,
-    /// It was like that before.
-    Unchanged,
-}
-
 impl Profiles {
     /// The profiles in `store` of the users in `accounts`.
     pub fn new(store: Store, accounts: Accounts, notifier: Notifier) -> Self {
@@ -83,7 +74,7 @@ impl Profiles {
     ///
     /// `KeyTooLarge` or `InvalidParam` if the field's name is not one; `InvalidParam` if the display name or the avatar
     /// URL is too long; `ProfileTooLarge` if the profile would reach 64 KiB.
-    pub async fn set(&self, user: &UserId, value: &ProfileFieldValue) -> Result<ProfileChange> {
+    pub async fn set(&self, user: &UserId, value: &ProfileFieldValue) -> Result<()> {
         let name = value.field_name();
         check_name(&name)?;
         check_value(value)?;
@@ -104,19 +95,19 @@ impl Profiles {
     /// # Errors
     ///
     /// `KeyTooLarge` or `InvalidParam` if the field's name is not one.
-    pub async fn remove(&self, user: &UserId, name: &ProfileFieldName) -> Result<ProfileChange> {
+    pub async fn remove(&self, user: &UserId, name: &ProfileFieldName) -> Result<()> {
         check_name(name)?;
         self.change(user, |profile| drop(profile.remove(name.as_str()))).await
     }
 
-    async fn change(&self, user: &UserId, edit: impl Fn(&mut UserProfile)) -> Result<ProfileChange> {
+    async fn change(&self, user: &UserId, edit: impl Fn(&mut UserProfile)) -> Result<()> {
         until_settled(|| async {
             let before = PROFILES.get(&self.store.snapshot(), (user,)).await?;
             let old = before.clone().unwrap_or_default();
             let mut new = old.clone();
             edit(&mut new);
             if new.iter().eq(old.iter()) {
-                return Ok(ProfileChange::Unchanged);
+                return Ok(());
             }
             if serde_json::to_vec(&new).map_err(Error::internal)?.len() >= MAXIMUM_PROFILE {
                 return Err(Kind::ProfileTooLarge.with("A profile is smaller than 64 KiB."));
@@ -130,8 +121,7 @@ impl Profiles {
             }
             let (notifier, user) = (self.notifier.clone(), user.to_owned());
             batch.on_visible(move |_| notifier.wake(&user));
-            self.store.commit(batch).await?;
-            Ok(ProfileChange::Changed)
+            self.store.commit(batch).await.map(drop)
         })
         .await
     }

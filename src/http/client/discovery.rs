@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 
 use crate::{
     config::{Config, SupportContact},
-    error::Error,
+    error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
         json::Json,
     },
     matrix::room_version,
+    users::Accounts,
 };
 
 /// The versions of the specification whose endpoints this server has, the newest last.
@@ -32,14 +33,15 @@ pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get
 /// Written out, since ruma's type leaves out every capability that has the value a client would assume without it.
 pub async fn capabilities(
     State(config): State<Arc<Config>>,
-    _: Caller,
+    State(accounts): State<Accounts>,
+    caller: Caller,
     _: Request<get_capabilities::v3::Request>,
-) -> Json<Value> {
+) -> Result<Json<Value>> {
     let available: serde_json::Map<String, Value> = room_version::SUPPORTED
         .into_iter()
         .filter_map(|version| Some((version.to_string(), room_version::stability(&version)?.as_str().into())))
         .collect();
-    Json(json!({"capabilities": {
+    let mut answer = json!({"capabilities": {
         "m.change_password": {"enabled": true},
         "m.room_versions": {"default": config.rooms.default_version, "available": available},
         "m.set_displayname": {"enabled": true},
@@ -48,7 +50,11 @@ pub async fn capabilities(
         "m.3pid_changes": {"enabled": false},
         "m.get_login_token": {"enabled": true},
         "m.forget_forced_upon_leave": {"enabled": false},
-    }}))
+    }});
+    if accounts.is_administrator(&caller.user_id).await? {
+        answer["capabilities"]["m.account_moderation"] = json!({"lock": true});
+    }
+    Ok(Json(answer))
 }
 
 pub async fn homeserver(

@@ -2,6 +2,7 @@
 
 mod account;
 mod account_data;
+mod admin;
 mod aliases;
 mod amended;
 mod create_room;
@@ -62,6 +63,9 @@ fn accounts() -> Router<App> {
         .endpoint(account::deactivate)
         .endpoint(account::third_party_ids)
         .endpoint(account::whoami)
+        // Account moderation
+        .endpoint(admin::is_locked)
+        .endpoint(admin::lock)
         // Device management
         .endpoint(devices::list)
         .endpoint(devices::get)

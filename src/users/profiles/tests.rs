@@ -26,7 +26,7 @@ fn alice() -> &'static UserId {
     user_id!("@alice:example.org")
 }
 
-async fn set(profiles: &Profiles, name: &str, value: Value) -> Result<ProfileChange> {
+async fn set(profiles: &Profiles, name: &str, value: Value) -> Result<()> {
     profiles.set(alice(), &ProfileFieldValue::new(name, value).unwrap()).await
 }
 
@@ -34,8 +34,9 @@ async fn set(profiles: &Profiles, name: &str, value: Value) -> Result<ProfileCha
 async fn fields_are_set_changed_and_removed() {
     let profiles = fixture().await;
     assert_eq!(profiles.get(alice()).await.unwrap().iter().count(), 0);
-    assert_eq!(set(&profiles, "displayname", json!("Alice")).await.unwrap(), ProfileChange::Changed);
-    assert_eq!(set(&profiles, "displayname", json!("Alice")).await.unwrap(), ProfileChange::Unchanged);
+    for _ in 0..2 {
+        set(&profiles, "displayname", json!("Alice")).await.unwrap();
+    }
     set(&profiles, "org.example.pets", json!({"cats": [1, null]})).await.unwrap();
     set(&profiles, "org.example.nothing", Value::Null).await.unwrap();
     let profile = profiles.get(alice()).await.unwrap();
@@ -44,9 +45,11 @@ async fn fields_are_set_changed_and_removed() {
     assert_eq!(profile.get("org.example.nothing"), Some(&Value::Null));
 
     let pets = ProfileFieldName::from("org.example.pets");
-    assert_eq!(profiles.remove(alice(), &pets).await.unwrap(), ProfileChange::Changed);
-    assert_eq!(profiles.remove(alice(), &pets).await.unwrap(), ProfileChange::Unchanged);
+    for _ in 0..2 {
+        profiles.remove(alice(), &pets).await.unwrap();
+    }
 
+    // What was like that before is no change.
     let changes = Log::of_user_since(&profiles.store.snapshot(), alice(), Position::ZERO).await.unwrap();
     assert_eq!(changes.len(), 4);
 }

@@ -32,6 +32,13 @@ impl Sync {
         events(&self.joined(room)["timeline"])
     }
 
+    /// The content of a piece of a joined room's state, as far as this sync tells it.
+    pub fn state(&self, room: &str, kind: &str, state_key: &str) -> Option<&Value> {
+        let before = events(&self.joined(room)["state"]);
+        let mut events = before.iter().chain(self.timeline(room)).rev();
+        events.find(|event| event["type"] == kind && event["state_key"] == state_key).map(|event| &event["content"])
+    }
+
     /// What was said in a joined room, in order.
     pub fn texts(&self, room: &str) -> Vec<&str> {
         let messages = self.timeline(room).iter().filter(|event| event["type"] == "m.room.message");

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Connection, PATIENCE, Sync, encode};
+use super::{Answer, Connection, PATIENCE, Sync, encode};
 
 /// An account that is logged in on one device; it can ask for any path as a [`Connection`] does.
 pub struct User {
@@ -52,6 +52,11 @@ impl User {
     /// Makes a room with these parameters and gives its id.
     pub async fn create_room_with(&self, parameters: Value) -> String {
         id_in(&self.post("createRoom", parameters).await.expect_ok(), "room_id")
+    }
+
+    /// Does something about a room: `leave`, `kick`, `forget` and the like.
+    pub async fn act(&self, room: &str, action: &str, body: Value) -> Answer {
+        self.post(&format!("rooms/{}/{action}", encode(room)), body).await
     }
 
     /// Invites somebody.
