@@ -27,13 +27,16 @@ const TELLING: [StateEventType; 7] = [
     StateEventType::RoomEncryption,
 ];
 
-/// An invitation, if it is news.
+/// An invitation, if it is news and the user wants invitations at all.
 pub(super) async fn invitation(
     sync: &Sync,
     reading: &Reading,
     room_id: &RoomId,
     membership: &Stamped<Membership>,
 ) -> Result<Option<InvitedRoom>> {
+    if sync.account_data.blocks_invites(&reading.snapshot, &reading.user).await? {
+        return Ok(None);
+    }
     let Some(events) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
     let mut state = InviteState::new();
     state.events = events;

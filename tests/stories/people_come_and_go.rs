@@ -178,13 +178,17 @@ async fn a_forgotten_room_is_gone_until_one_is_invited_again() {
 async fn those_who_want_no_invitations_are_left_alone() {
     let server = Server::start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
-    let room = alice.create_room().await;
+    let (room, from_before) = (alice.create_room().await, alice.create_room().await);
+    alice.invite(&from_before, &bob).await;
     let path = format!("user/{}/account_data/m.invite_permission_config", encode(&bob.id));
     bob.put(&path, json!({"default_action": "block"})).await.expect_ok();
+    assert!(bob.sync().await.invited(&from_before).is_null());
     alice.act(&room, "invite", json!({"user_id": bob.id})).await.expect_error(403, "M_INVITE_BLOCKED");
     alice.post("createRoom", json!({"invite": [bob.id]})).await.expect_error(403, "M_INVITE_BLOCKED");
     bob.put(&path, json!({})).await.expect_ok();
     alice.invite(&room, &bob).await;
+    let sync = bob.sync().await;
+    assert!(!sync.invited(&room).is_null() && !sync.invited(&from_before).is_null());
 }
 
 #[tokio::test]
