@@ -115,6 +115,22 @@ impl Writer {
         Ok(event)
     }
 
+    /// Writes the row of an event of this room again, which must still be as it was read. The event keeps its id and its
+    /// place, so that nothing which points to it changes.
+    pub(super) fn rewrite(&mut self, order: Order, before: &TimelineRow, after: &TimelineRow) {
+        let key = (&self.room.id, order);
+        TIMELINE.expect(&mut self.batch, key, Some(before));
+        TIMELINE.put(&mut self.batch, key, after);
+    }
+
+    /// Shows a state event as `redaction` left it, if it still holds.
+    pub(super) fn show_redacted(&mut self, event: Event, redaction: &EventId) {
+        let holds = |(kind, state_key): (_, &str)| self.state.get(&kind, state_key).is_some_and(|it| it.id == event.id);
+        if event.state_place().is_some_and(holds) {
+            self.state.set_stored(Arc::new(event), Some(redaction.to_owned()));
+        }
+    }
+
     /// Queues everything that was added, lets the next writer in, and returns when it is durable and visible, with the
     /// position of the first event.
     ///

@@ -112,7 +112,9 @@ async fn load_state(snapshot: &Snapshot, id: &RoomId, rules: &RoomVersionRules, 
     let mut state = RoomState::attached_to(row.heads, row.depth);
     for event in TIMELINE.get_many(snapshot, orders).await? {
         let event = event.ok_or_else(|| damaged(id))?;
-        state.set(Arc::new(Event::parse(event.header.event_id, id.to_owned(), &event.json, rules)?));
+        let header = event.header;
+        let event = Event::parse(header.event_id, id.to_owned(), &event.json, rules)?;
+        state.set_stored(Arc::new(event), header.redacted_by);
     }
     state.position = snapshot.position();
     Ok(state)

@@ -191,7 +191,7 @@ impl Rooms {
     }
 
     /// Waits until everything that was queued so far is visible, for answers about a state that may be ahead of it.
-    async fn until_visible(&self) -> Result<()> {
+    pub(super) async fn until_visible(&self) -> Result<()> {
         let mut nothing = Batch::new();
         nothing.slots(0);
         self.shared.store.commit(nothing).await.map(drop)
@@ -204,12 +204,13 @@ impl Rooms {
     }
 }
 
-fn not_in_room() -> Error {
+/// The answer to those outside, who may not learn what is inside.
+pub(super) fn not_in_room() -> Error {
     Error::forbidden("You are not in this room.")
 }
 
 /// To those outside, a room that does not exist looks like one that does.
-fn as_not_in_room(error: Error) -> Error {
+pub(super) fn as_not_in_room(error: Error) -> Error {
     match error.kind {
         Kind::NotFound => not_in_room(),
         _ => error,

@@ -6,6 +6,7 @@
 mod aliases;
 mod append;
 mod authorise;
+mod context;
 mod create;
 mod create_plan;
 mod create_power_levels;
@@ -17,18 +18,26 @@ mod invite_permission;
 mod keeping_up;
 mod load;
 mod member_event;
+mod members;
 mod membership;
+mod messages;
 mod of_user;
 mod pagination;
 mod profile_propagation;
+mod reading;
 mod receipts;
+mod redaction;
 mod render;
 mod restricted;
 mod room;
 mod send;
+mod sent_membership;
 mod state;
 mod state_at;
 mod state_delta;
+mod state_reading;
+mod state_sending;
+mod stretch;
 mod threads;
 mod timeline;
 mod typing;
@@ -41,11 +50,15 @@ use ruma::{OwnedServerName, RoomVersionId};
 
 pub use self::{
     append::Writer,
+    context::Context,
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
+    members::{MemberFilter, MemberProfile},
+    messages::{Messages, MessagesRequest},
     pagination::PageToken,
+    reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
-    render::Recipient,
+    render::{Recipient, Renderer},
     room::Room,
     state::RoomState,
     timeline::{Page, PageRequest, TimelineEvent},

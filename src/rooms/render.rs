@@ -1,26 +1,42 @@
 //! Gives events the form in which one device of one reader gets them.
 
+use std::collections::{HashMap, HashSet};
+
 use ruma::{
-    DeviceId,
-    events::{AnySyncTimelineEvent, AnyTimelineEvent},
+    DeviceId, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
+    events::{AnyStateEvent, AnySyncTimelineEvent, AnyTimelineEvent},
     serde::Raw,
 };
 use serde_json::value::RawValue;
 
-use super::{Room, Rooms, TimelineEvent, Viewer};
+use super::{Room, RoomState, Rooms, TimelineEvent, Viewer};
 use crate::{
     error::Result,
-    matrix::client_event::{self, Unsigned},
-    storage::Snapshot,
+    matrix::{
+        client_event::{self, Unsigned},
+        event::Event,
+    },
+    storage::{Order, Snapshot, schema::rooms::EVENT_PLACES},
 };
 
 /// The device that events are made ready for, and whose it is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Recipient<'a> {
     /// What the reader may see.
     pub viewer: &'a Viewer,
     /// The device, which alone hears of the transaction ids that it gave.
     pub device: &'a DeviceId,
+}
+
+/// Renders events of one room for one recipient, with what the events refer to at hand.
+#[derive(Debug)]
+pub struct Renderer<'a> {
+    recipient: Recipient<'a>,
+    now: MilliSecondsSinceUnixEpoch,
+    /// The replaced state events whose content the reader may see.
+    seen_before: HashSet<OwnedEventId>,
+    /// The redactions that the reader may see, in the form that clients get.
+    redactions: HashMap<OwnedEventId, Box<RawValue>>,
 }
 
 impl Rooms {
@@ -32,61 +48,117 @@ impl Rooms {
         recipient: Recipient<'_>,
         events: &[TimelineEvent],
     ) -> Result<Vec<Raw<AnySyncTimelineEvent>>> {
-        let mut rendered = Vec::with_capacity(events.len());
-        for event in events {
-            let because = self.redaction_of(snapshot, room, event).await?;
-            rendered
-                .push(client_event::sync_timeline(&event.event, &self.unsigned(recipient, event, because.as_deref())));
-        }
-        Ok(rendered)
+        let renderer = self.renderer(snapshot, room, recipient, events).await?;
+        Ok(events.iter().map(|event| renderer.sync_timeline(event)).collect())
     }
 
-    /// Events with their room id, as they stand everywhere else.
-    pub async fn render(
+    /// Fetches what rendering `events` takes.
+    pub async fn renderer<'a, 'e>(
         &self,
         snapshot: &Snapshot,
         room: &Room,
-        recipient: Recipient<'_>,
-        events: &[TimelineEvent],
-    ) -> Result<Vec<Raw<AnyTimelineEvent>>> {
-        let mut rendered = Vec::with_capacity(events.len());
-        for event in events {
-            let because = self.redaction_of(snapshot, room, event).await?;
-            rendered.push(client_event::timeline(&event.event, &self.unsigned(recipient, event, because.as_deref())));
+        recipient: Recipient<'a>,
+        events: impl IntoIterator<Item = &'e TimelineEvent>,
+    ) -> Result<Renderer<'a>> {
+        let (mut replaced, mut redactions) = (Vec::new(), Vec::new());
+        for TimelineEvent { header, .. } in events {
+            replaced.extend(header.replaces.as_ref().map(|replaced| &*replaced.event_id));
+            redactions.extend(header.redacted_by.as_deref());
         }
-        Ok(rendered)
+        let now = self.shared.clock.now();
+        let mut renderer = Renderer { recipient, now, seen_before: HashSet::new(), redactions: HashMap::new() };
+        let replaced = self.visible_places(snapshot, recipient.viewer, &replaced).await?;
+        renderer.seen_before = replaced.into_iter().map(|(id, _)| id.to_owned()).collect();
+        self.fetch_redactions(snapshot, room, &mut renderer, &redactions).await?;
+        Ok(renderer)
+    }
+
+    /// Fetches what rendering the events of `state` takes.
+    pub async fn state_renderer<'a>(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        recipient: Recipient<'a>,
+        state: &RoomState,
+    ) -> Result<Renderer<'a>> {
+        let mut renderer = self.renderer(snapshot, room, recipient, []).await?;
+        let redactions: Vec<_> = state.redactions().map(|id| &**id).collect();
+        self.fetch_redactions(snapshot, room, &mut renderer, &redactions).await?;
+        Ok(renderer)
+    }
+
+    /// Keeps the redactions that the reader may see. What somebody said about a redaction is as private as anything else;
+    /// that the content is gone is not.
+    async fn fetch_redactions(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        renderer: &mut Renderer<'_>,
+        ids: &[&EventId],
+    ) -> Result<()> {
+        let visible = self.visible_places(snapshot, renderer.recipient.viewer, ids).await?;
+        let orders: Vec<_> = visible.into_iter().map(|(_, order)| order).collect();
+        for redaction in self.events_at(snapshot, room, &orders).await? {
+            let rendered = renderer.sync_timeline(&redaction).into_json();
+            renderer.redactions.insert(redaction.event.id, rendered);
+        }
+        Ok(())
+    }
+
+    /// Those of these events whose places are open to the reader.
+    async fn visible_places<'e>(
+        &self,
+        snapshot: &Snapshot,
+        viewer: &Viewer,
+        ids: &[&'e EventId],
+    ) -> Result<Vec<(&'e EventId, Order)>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let places = EVENT_PLACES.get_many(snapshot, ids.iter().map(|id| (*id,))).await?;
+        let found = ids.iter().zip(places).filter_map(|(id, place)| Some((*id, place?.order)));
+        Ok(found.filter(|(_, order)| viewer.may_see_place(*order)).collect())
+    }
+}
+
+impl Renderer<'_> {
+    /// An event with its room id.
+    pub fn timeline(&self, event: &TimelineEvent) -> Raw<AnyTimelineEvent> {
+        client_event::timeline(&event.event, &self.unsigned(event))
+    }
+
+    /// An event where the answer names the room elsewhere.
+    pub fn sync_timeline(&self, event: &TimelineEvent) -> Raw<AnySyncTimelineEvent> {
+        client_event::sync_timeline(&event.event, &self.unsigned(event))
+    }
+
+    /// An event of the timeline that stands for a piece of state, with its room id.
+    pub fn state(&self, event: &TimelineEvent) -> Raw<AnyStateEvent> {
+        client_event::state(&event.event, &self.unsigned(event))
+    }
+
+    /// An event of `state`, with its room id. It says what holds and not how that came about.
+    pub fn state_of(&self, state: &RoomState, event: &Event) -> Raw<AnyStateEvent> {
+        let redacted_because = self.redaction(state.redaction_of(&event.id));
+        client_event::state(event, &Unsigned { redacted_because, ..Unsigned::at(self.now, event) })
     }
 
     /// What the event carries for this recipient besides what its sender signed.
-    fn unsigned<'a>(
-        &self,
-        recipient: Recipient<'_>,
-        event: &'a TimelineEvent,
-        redacted_because: Option<&'a RawValue>,
-    ) -> Unsigned<'a> {
+    fn unsigned<'e>(&'e self, event: &'e TimelineEvent) -> Unsigned<'e> {
+        let Recipient { viewer, device } = self.recipient;
         let replaced = event.header.replaces.as_ref();
-        let prev_content = replaced.and_then(|replaced| serde_json::from_str(&replaced.content).ok());
+        let seen = replaced.filter(|replaced| self.seen_before.contains(&replaced.event_id));
         Unsigned {
-            membership: Some(recipient.viewer.membership_at(event.order)),
-            transaction_id: event.transaction_of(recipient.viewer, recipient.device),
-            prev_content,
+            membership: Some(viewer.membership_at(event.order)),
+            transaction_id: event.transaction_of(viewer, device),
+            prev_content: seen.and_then(|replaced| serde_json::from_str(&replaced.content).ok()),
             replaces_state: replaced.map(|replaced| &*replaced.event_id),
-            redacted_because,
-            ..Unsigned::at(self.shared.clock.now(), &event.event)
+            redacted_because: self.redaction(event.header.redacted_by.as_ref()),
+            ..Unsigned::at(self.now, &event.event)
         }
     }
 
-    /// The redaction that emptied an event, in the form that clients get.
-    async fn redaction_of(
-        &self,
-        snapshot: &Snapshot,
-        room: &Room,
-        event: &TimelineEvent,
-    ) -> Result<Option<Box<RawValue>>> {
-        let Some(id) = &event.header.redacted_by else { return Ok(None) };
-        let Some(redaction) = self.event(snapshot, room, id).await? else { return Ok(None) };
-        let now = self.shared.clock.now();
-        let rendered = client_event::sync_timeline(&redaction.event, &Unsigned::at(now, &redaction.event));
-        Ok(Some(rendered.into_json()))
+    fn redaction(&self, id: Option<&OwnedEventId>) -> Option<&RawValue> {
+        self.redactions.get(id?).map(|redaction| &**redaction)
     }
 }

@@ -5,23 +5,23 @@ use std::sync::Arc;
 use ruma::{DeviceId, OwnedEventId, RoomId, TransactionId, UserId, events::TimelineEventType};
 use serde_json::value::RawValue;
 
-use super::{Intent, Rooms, append::transaction_scope};
+use super::{Intent, Rooms, append::transaction_scope, membership::as_not_in_room, redaction};
 use crate::{
-    error::{Error, Kind, Result},
+    error::Result,
     matrix::event::Event,
-    storage::schema::rooms::{EventOrigin, TRANSACTIONS},
+    storage::{
+        schema::rooms::{EventOrigin, TRANSACTIONS},
+        until_settled,
+    },
 };
-
-/// How often an append starts again when someone else's came first.
-const ATTEMPTS: usize = 5;
 
 impl Rooms {
     /// Sends a message event for a device's transaction and returns its id; the same id if the transaction is repeated.
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the sender is not joined or lacks the power level, and what
-    /// [`Writer::add`](super::Writer::add) says of the content.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the sender is not joined or lacks the power level, and what
+    /// [`Writer::add`](super::Writer::add) says of the content. For a redaction also what [`Rooms::redact`] says.
     pub async fn send_message(
         &self,
         room_id: &RoomId,
@@ -30,30 +30,34 @@ impl Rooms {
         transaction_id: &TransactionId,
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        let redacts = match kind {
+            TimelineEventType::RoomRedaction => Some(redaction::target_in(&content)?),
+            _ => None,
+        };
         let origin = EventOrigin { device_id: device_id.to_owned(), transaction_id: transaction_id.to_owned() };
-        let intent = Intent { origin: Some(origin), ..Intent::message(sender, kind, content) };
+        let intent = Intent { redacts, origin: Some(origin), ..Intent::message(sender, kind, content) };
         self.send_once(room_id, intent).await
     }
 
-    /// Sends an intent that bears a transaction, unless that transaction has made its event already.
+    /// Sends an intent, unless its transaction has made its event already.
     pub(super) async fn send_once(&self, room_id: &RoomId, intent: Intent) -> Result<OwnedEventId> {
-        for _ in 0..ATTEMPTS {
-            if let Some(event_id) = self.event_of_transaction(room_id, &intent).await? {
-                return Ok(event_id);
+        until_settled(|| async {
+            match self.event_of_transaction(room_id, &intent).await? {
+                Some(event_id) => Ok(event_id),
+                None => self.append(room_id, intent.clone()).await.map(|event| event.id.clone()),
             }
-            match self.append(room_id, intent.clone()).await {
-                Err(Error { kind: Kind::Conflict, .. }) => {}
-                sent => return Ok(sent?.id.clone()),
-            }
-        }
-        Err(Error::internal(format_args!("room {room_id} was too busy to append to")))
+        })
+        .await
     }
 
     /// Appends a single event to a room.
     pub(super) async fn append(&self, room_id: &RoomId, intent: Intent) -> Result<Arc<Event>> {
-        let room = self.room(room_id).await?;
+        let room = self.room(room_id).await.map_err(as_not_in_room)?;
         let mut writer = self.write(&room).await?;
-        let event = writer.add(intent)?;
+        let event = match intent.redacts.clone() {
+            Some(target) => self.add_redaction(&mut writer, intent, &target).await?,
+            None => writer.add(intent)?,
+        };
         writer.commit().await?;
         Ok(event)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use imbl::{HashMap, OrdMap, OrdSet};
 use ruma::{
-    OwnedEventId, OwnedUserId, UserId,
+    EventId, OwnedEventId, OwnedUserId, UserId,
     events::{StateEventType, room::member::MembershipState},
 };
 
@@ -23,6 +23,8 @@ pub struct RoomState {
     pub joined: OrdSet<OwnedUserId>,
     /// The users who are invited.
     pub invited: OrdSet<OwnedUserId>,
+    /// Which redaction emptied which state event; most rooms have none.
+    redactions: HashMap<OwnedEventId, OwnedEventId>,
     /// Nested, so that a look-up needs no owned key and the members stand together, ordered by user id.
     events: HashMap<StateEventType, OrdMap<String, Arc<Event>>>,
 }
@@ -68,6 +70,25 @@ impl RoomState {
         self.get(kind, state_key)?.content_as().ok()
     }
 
+    /// The redaction that emptied a state event.
+    pub fn redaction_of(&self, event_id: &EventId) -> Option<&OwnedEventId> {
+        self.redactions.get(event_id)
+    }
+
+    /// The redactions that emptied events of this state.
+    pub fn redactions(&self) -> impl Iterator<Item = &OwnedEventId> {
+        self.redactions.values()
+    }
+
+    /// Puts a state event in its place together with the redaction that emptied it, if one did.
+    pub(super) fn set_stored(&mut self, event: Arc<Event>, redacted_by: Option<OwnedEventId>) {
+        let id = event.id.clone();
+        self.set(event);
+        if let Some(redaction) = redacted_by {
+            self.redactions.insert(id, redaction);
+        }
+    }
+
     /// Puts a state event in the place of the one with its type and state key. An event that is no state event changes nothing.
     pub fn set(&mut self, event: Arc<Event>) {
         let Some(state_key) = event.state_key.clone() else { return };
@@ -75,16 +96,22 @@ impl RoomState {
         if kind == StateEventType::RoomMember {
             self.set_member(&state_key, event.membership());
         }
-        self.events.entry(kind).or_default().insert(state_key.into(), event);
+        let replaced = self.events.entry(kind).or_default().insert(state_key.into(), event);
+        self.forget_redaction_of(replaced);
     }
 
-    /// Takes out the state event of this type and state key.
+    /// Takes out the state event of this type and state key, as if it had never been set.
     pub(super) fn remove(&mut self, kind: &StateEventType, state_key: &str) {
         if *kind == StateEventType::RoomMember {
             self.set_member(state_key, None);
         }
-        if let Some(events) = self.events.get_mut(kind) {
-            events.remove(state_key);
+        let removed = self.events.get_mut(kind).and_then(|events| events.remove(state_key));
+        self.forget_redaction_of(removed);
+    }
+
+    fn forget_redaction_of(&mut self, gone: Option<Arc<Event>>) {
+        if let Some(gone) = gone {
+            self.redactions.remove(&gone.id);
         }
     }
 

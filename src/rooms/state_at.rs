@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ruma::events::StateEventType;
+use ruma::RoomId;
 
 use super::{Room, RoomState, Rooms};
 use crate::{
@@ -25,37 +25,34 @@ impl Rooms {
         let range = KeyRange::prefix_after((&room.id,), order.min(now));
         let range = range.and(KeyRange::prefix_until((&room.id,), order.max(now)));
         let changes = STATE_CHANGES.scan(&snapshot, range, Direction::Forward, usize::MAX).await?;
-        let places: BTreeSet<StatePlace> = changes.into_iter().map(|(_, place)| place).collect();
-        if places.is_empty() {
+        if changes.is_empty() {
             return Ok(current);
         }
         let mut state = (*current).clone();
-        for place in places {
-            self.wind(&snapshot, room, &mut state, place, order).await?;
+        let changed: BTreeSet<StatePlace> = changes.into_iter().map(|(_, place)| place).collect();
+        let mut versions = Vec::with_capacity(changed.len());
+        for StatePlace { kind, state_key } in changed {
+            match self.state_version(&snapshot, &room.id, (&kind, &state_key), order).await? {
+                Some(version) => versions.push(version),
+                None => state.remove(&kind.into(), &state_key),
+            }
+        }
+        for version in self.events_at(&snapshot, room, &versions).await? {
+            state.set_stored(Arc::new(version.event), version.header.redacted_by);
         }
         Ok(Arc::new(state))
     }
 
-    /// Gives one piece of `state` the version that it had at `order`.
-    async fn wind(
+    /// The place of the state event with this type and state key that held right after the event at `order`.
+    pub(super) async fn state_version(
         &self,
         snapshot: &Snapshot,
-        room: &Room,
-        state: &mut RoomState,
-        place: StatePlace,
+        room_id: &RoomId,
+        (kind, state_key): (&str, &str),
         order: Order,
-    ) -> Result<()> {
-        let StatePlace { kind, state_key } = place;
-        let range = KeyRange::prefix_until((&room.id, kind.as_str(), state_key.as_str()), order);
-        let versions = STATE_HISTORY.scan(snapshot, range, Direction::Reverse, 1).await?;
-        let version = match versions.into_iter().next() {
-            Some((_, version)) => self.event(snapshot, room, &version.event_id).await?,
-            None => None,
-        };
-        match version {
-            Some(version) => state.set(Arc::new(version.event)),
-            None => state.remove(&StateEventType::from(kind), &state_key),
-        }
-        Ok(())
+    ) -> Result<Option<Order>> {
+        let range = KeyRange::prefix_until((room_id, kind, state_key), order);
+        let rows = STATE_HISTORY.scan(snapshot, range, Direction::Reverse, 1).await?;
+        Ok(rows.into_iter().next().map(|((.., place), _)| place))
     }
 }

@@ -3,8 +3,12 @@
 mod aliases;
 mod create;
 mod directory;
+mod history;
 mod keeping_up;
 mod membership;
+mod redaction;
+mod scene;
+mod state;
 
 use ruma::{
     OwnedUserId, UserId,
@@ -20,9 +24,14 @@ use crate::storage::{Direction, KeyRange};
 
 /// Rooms over a store in memory.
 pub(super) fn rooms() -> Rooms {
+    rooms_in(Store::in_memory())
+}
+
+/// The service as it starts on what a store holds.
+fn rooms_in(store: Store) -> Rooms {
     let text = "server_name = \"example.org\"\ndata_dir = \"data\"";
     let config = crate::config::Config::read(text, "".as_ref(), []).unwrap();
-    let (store, clock, notifier) = (Store::in_memory(), Clock::manual(1_000), Notifier::default());
+    let (clock, notifier) = (Clock::manual(1_000), Notifier::default());
     let users = Users::new(&store, &notifier, &clock, &config).unwrap();
     let settings = Settings {
         server_name: server_name!("example.org").to_owned(),

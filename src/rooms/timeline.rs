@@ -1,14 +1,14 @@
 //! Reads a room's timeline, page by page, as one reader may see it.
 
-use ruma::{DeviceId, EventId, OwnedRoomId, RoomId};
+use ruma::{DeviceId, EventId, OwnedRoomId, RoomId, events::AnyTimelineEvent, serde::Raw};
 
-use super::{Room, Rooms, Viewer};
+use super::{Reader, Reading, Room, Rooms, Viewer};
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     matrix::event::Event,
     storage::{
         Direction, KeyRange, Order, Snapshot,
-        schema::rooms::{EVENT_PLACES, EventHeader, TIMELINE, TimelineRow},
+        schema::rooms::{EVENT_PLACES, EventHeader, EventPlace, TIMELINE, TimelineRow},
     },
 };
 
@@ -58,29 +58,33 @@ impl Rooms {
     ) -> Result<Page> {
         let PageRequest { room, range, direction, limit } = request;
         let mut page = Page::default();
-        let mut rest = range.clone();
         let mut scanned = 0;
-        loop {
-            // One more than is wanted tells whether there is more.
-            let chunk = (limit + 1 - page.events.len()).clamp(16, 512);
-            let rows = TIMELINE.scan(snapshot, rest, direction, chunk).await?;
-            let exhausted = rows.len() < chunk;
-            scanned += rows.len();
-            for ((_, order), row) in rows {
-                if page.events.len() == limit || scanned >= SCANNED_AT_MOST {
-                    return Ok(page);
+        let mut stretches = viewer.visible_stretches();
+        if direction == Direction::Reverse {
+            stretches.reverse();
+        }
+        for stretch in stretches {
+            let stretch = range.clone().and(stretch.rows(&room.id));
+            let mut rest = stretch.clone();
+            loop {
+                // One more than is wanted tells whether there is more.
+                let chunk = (limit + 1 - page.events.len()).clamp(16, 512);
+                let rows = TIMELINE.scan(snapshot, rest, direction, chunk).await?;
+                let exhausted = rows.len() < chunk;
+                for ((_, order), row) in rows {
+                    if page.events.len() == limit || scanned == SCANNED_AT_MOST {
+                        return Ok(page);
+                    }
+                    scanned += 1;
+                    page.more_after = Some(order);
+                    let found = parse(room, order, row)?;
+                    if viewer.may_see(order, &found.event) && wanted(&found.event) {
+                        page.events.push(found);
+                    }
                 }
-                page.more_after = Some(order);
-                if !viewer.may_see_place(order) {
-                    continue;
-                }
-                let found = parse(room, order, row)?;
-                if viewer.may_see(order, &found.event) && wanted(&found.event) {
-                    page.events.push(found);
-                }
+                let Some(last) = page.more_after.filter(|_| !exhausted) else { break };
+                rest = stretch.clone().and(beyond(&room.id, last, direction));
             }
-            let Some(last) = page.more_after.filter(|_| !exhausted) else { break };
-            rest = range.clone().and(beyond(&room.id, last, direction));
         }
         page.more_after = None;
         Ok(page)
@@ -100,12 +104,48 @@ impl Rooms {
 
     /// One event of a room, whoever asks.
     pub async fn event(&self, snapshot: &Snapshot, room: &Room, event_id: &EventId) -> Result<Option<TimelineEvent>> {
-        let Some(place) = EVENT_PLACES.get(snapshot, (event_id,)).await? else { return Ok(None) };
-        if place.room_id != room.id {
-            return Ok(None);
-        }
-        let row = TIMELINE.get(snapshot, (&room.id, place.order)).await?;
-        row.map(|row| parse(room, place.order, row)).transpose()
+        let found = self.stored(snapshot, &room.id, event_id).await?;
+        found.map(|(order, row)| parse(room, order, row)).transpose()
+    }
+
+    /// The row of an event of a room and its place.
+    pub(super) async fn stored(
+        &self,
+        snapshot: &Snapshot,
+        room_id: &RoomId,
+        event_id: &EventId,
+    ) -> Result<Option<(Order, TimelineRow)>> {
+        let place = EVENT_PLACES.get(snapshot, (event_id,)).await?;
+        let Some(EventPlace { order, .. }) = place.filter(|place| place.room_id == *room_id) else { return Ok(None) };
+        let row = TIMELINE.get(snapshot, (room_id, order)).await?;
+        Ok(row.map(|row| (order, row)))
+    }
+
+    /// One event that the reader may see.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] if there is no such event in the room or the reader may not see it; the two look the same.
+    pub async fn visible_event(
+        &self,
+        room_id: &RoomId,
+        reader: Reader<'_>,
+        event_id: &EventId,
+    ) -> Result<Raw<AnyTimelineEvent>> {
+        let reading = self.read(room_id, reader.user).await.map_err(|error| match error.kind {
+            Kind::Forbidden => no_such_event(),
+            _ => error,
+        })?;
+        let event = self.find_visible(&reading, event_id).await?;
+        let renderer = self.renderer(&reading.snapshot, &reading.room, reading.recipient(reader), [&event]).await?;
+        Ok(renderer.timeline(&event))
+    }
+
+    /// As [`Rooms::visible_event`], before it is rendered.
+    pub(super) async fn find_visible(&self, reading: &Reading, event_id: &EventId) -> Result<TimelineEvent> {
+        let found = self.event(&reading.snapshot, &reading.room, event_id).await?;
+        let visible = found.filter(|found| reading.viewer.may_see(found.order, &found.event));
+        visible.ok_or_else(no_such_event)
     }
 
     /// The events at these places of a room, whoever asks; places without one are left out.
@@ -119,11 +159,11 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if the room has no such event.
+    /// [`Kind::NotFound`] if the room has no such event.
     pub async fn place(&self, snapshot: &Snapshot, room_id: &RoomId, event_id: &EventId) -> Result<Order> {
         let place = EVENT_PLACES.get(snapshot, (event_id,)).await?;
         let own = place.filter(|place| place.room_id == *room_id);
-        own.map(|place| place.order).ok_or_else(|| Error::not_found("There is no such event in this room."))
+        own.map(|place| place.order).ok_or_else(no_such_event)
     }
 }
 
@@ -141,6 +181,11 @@ pub fn beyond(room_id: &RoomId, order: Order, direction: Direction) -> KeyRange<
         Direction::Forward => KeyRange::prefix_after((room_id,), order),
         Direction::Reverse => KeyRange::prefix_before((room_id,), order),
     }
+}
+
+/// The answer to whoever asks for an event that is not there for them.
+pub(super) fn no_such_event() -> Error {
+    Error::not_found("There is no such event in this room.")
 }
 
 fn parse(room: &Room, order: Order, row: TimelineRow) -> Result<TimelineEvent> {

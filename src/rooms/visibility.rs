@@ -13,7 +13,7 @@ use ruma::{
     },
 };
 
-use super::Rooms;
+use super::{Rooms, membership::not_in_room, stretch::Stretch};
 use crate::{
     error::Result,
     matrix::{
@@ -59,6 +59,8 @@ impl Viewer {
         let row = MEMBERSHIPS.get(snapshot, (user, room_id)).await?;
         let mut memberships: Vec<_> =
             own.into_iter().map(|(order, word)| (order, MembershipState::from(word))).collect();
+        // Someone who changes their name often has many member events and one membership.
+        memberships.dedup_by(|later, earlier| later.1 == earlier.1);
         if row.is_some_and(|row| row.value.forgotten) {
             // Who asked to forget a room is a stranger to it from then on.
             memberships.clear();
@@ -113,6 +115,33 @@ impl Viewer {
         may_see(&standing(&|at| at < order), &standing(&|at| at <= order), self.joined_later(order))
     }
 
+    /// The parts of the timeline that the reader may see, in order, as far as it has got and as it goes on from here. None for
+    /// somebody who may see nothing.
+    pub fn visible_stretches(&self) -> Vec<Stretch> {
+        let mut changes: Vec<Order> = self.memberships.iter().map(|(at, _)| *at).collect();
+        changes.extend(self.visibilities.iter().map(|(at, _)| *at));
+        changes.sort_unstable();
+        changes.dedup();
+        // Between two changes the reader sees everything or nothing, so that one place speaks for all.
+        let stretches = Stretch::between(&changes).into_iter();
+        Stretch::joined(stretches.filter(|stretch| self.may_see_place(stretch.any_place())))
+    }
+
+    /// Which of the room's states the reader may ask for: the current one as a member or where the world may read it, and
+    /// the one at their leave after that.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for everybody else.
+    pub fn state_access(&self) -> Result<StateAccess> {
+        let readable = self.visibilities.last().is_some_and(|(_, now)| *now == HistoryVisibility::WorldReadable);
+        if readable || self.membership() == MembershipState::Join {
+            return Ok(StateAccess::Current);
+        }
+        let left = self.memberships.windows(2).rev().find(|pair| pair[0].1 == MembershipState::Join);
+        left.map(|pair| StateAccess::AtLeave(pair[1].0)).ok_or_else(not_in_room)
+    }
+
     /// Whether the reader joined at some time after `order`.
     fn joined_later(&self, order: Order) -> JoinedLater {
         let joined = |(at, membership): &(Order, MembershipState)| *at > order && *membership == MembershipState::Join;
@@ -123,9 +152,19 @@ impl Viewer {
     }
 }
 
+/// The state that a reader may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateAccess {
+    /// The current one.
+    Current,
+    /// The one right after the event at this place, with which the reader left.
+    AtLeave(Order),
+}
+
 /// The newest of the changes whose place is `reached`.
 fn newest<T>(changes: &[(Order, T)], reached: impl Fn(Order) -> bool) -> Option<&T> {
-    changes.iter().rev().find(|(at, _)| reached(*at)).map(|(_, value)| value)
+    let later = changes.partition_point(|(at, _)| reached(*at));
+    changes[..later].last().map(|(_, value)| value)
 }
 
 /// The words of every version of one piece of state, oldest first.
@@ -138,4 +177,102 @@ async fn words(
     let range = KeyRange::prefix((room_id, kind.to_string().as_str(), state_key));
     let rows = STATE_HISTORY.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
     Ok(rows.into_iter().map(|((.., order), version)| (order, version.word.unwrap_or_default().into())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*, sample::select};
+    use ruma::owned_user_id;
+
+    use super::*;
+
+    const LAST: u64 = 20;
+
+    fn live(number: u64) -> Order {
+        Order::Live(number.into())
+    }
+
+    /// Sorted changes at different places, as they are stored.
+    fn changes<T: Clone + std::fmt::Debug + 'static>(values: Vec<T>) -> impl Strategy<Value = Vec<(Order, T)>> {
+        vec((1..LAST, select(values)), 0..6).prop_map(|mut changes| {
+            changes.sort_by_key(|(at, _)| *at);
+            changes.dedup_by_key(|(at, _)| *at);
+            changes.into_iter().map(|(at, value)| (live(at), value)).collect()
+        })
+    }
+
+    fn viewers() -> impl Strategy<Value = Viewer> {
+        use HistoryVisibility::{Invited, Joined, Shared, WorldReadable};
+        use MembershipState::{Ban, Invite, Join, Knock, Leave};
+        let memberships = changes(vec![Join, Invite, Leave, Ban, Knock]);
+        (memberships, changes(vec![Joined, Invited, Shared, WorldReadable])).prop_map(|(memberships, visibilities)| {
+            let user = owned_user_id!("@alice:example.org");
+            Viewer { user, memberships, visibilities, ignored: BTreeSet::new() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_visible_stretches_hold_what_is_visible_and_nothing_else(viewer in viewers()) {
+            let stretches = viewer.visible_stretches();
+            for place in (0..=LAST).map(live) {
+                let inside = |stretch: &Stretch| {
+                    stretch.from.is_none_or(|from| from <= place) && stretch.until.is_none_or(|until| place <= until)
+                };
+                let count = stretches.iter().filter(|stretch| inside(stretch)).count();
+                prop_assert_eq!(count, usize::from(viewer.may_see_place(place)), "at {:?} of {:?}", place, stretches);
+            }
+            let apart = |pair: &[Stretch]| pair[0].until.unwrap() < pair[1].from.unwrap();
+            prop_assert!(stretches.windows(2).all(apart), "{:?}", stretches);
+        }
+
+        #[test]
+        fn members_and_those_who_were_may_ask_for_a_state(viewer in viewers()) {
+            let access = viewer.state_access().ok();
+            let joined = |at: u64| viewer.membership_at(live(at)) == MembershipState::Join;
+            match (access, viewer.membership()) {
+                (access, MembershipState::Join) => prop_assert_eq!(access, Some(StateAccess::Current)),
+                (Some(StateAccess::AtLeave(at)), _) => {
+                    let Order::Live(position) = at else { panic!("nothing is backfilled here") };
+                    prop_assert!(joined(position.get() - 1), "was a member just before");
+                    prop_assert!((position.get()..=LAST).all(|at| !joined(at)), "and never again");
+                }
+                (Some(StateAccess::Current), _) => {
+                    prop_assert_eq!(viewer.visibilities.last().unwrap().1.clone(), HistoryVisibility::WorldReadable);
+                }
+                (None, _) => prop_assert!(!(0..=LAST).any(joined)),
+            }
+        }
+    }
+
+    #[test]
+    fn what_people_of_each_kind_see_of_a_room() {
+        use MembershipState::{Ban, Invite, Join, Leave};
+        // A room whose history visibility is set at 3.
+        let seen = |memberships: &[(u64, MembershipState)], visibility: &str| {
+            let viewer = Viewer {
+                user: owned_user_id!("@alice:example.org"),
+                memberships: memberships.iter().map(|(at, membership)| (live(*at), membership.clone())).collect(),
+                visibilities: vec![(live(3), visibility.into())],
+                ignored: BTreeSet::new(),
+            };
+            let number = |order: Option<Order>| match order {
+                Some(Order::Live(position)) => Some(position.get()),
+                Some(Order::Backfilled(_)) => panic!("nothing is backfilled here"),
+                None => None,
+            };
+            let stretches = viewer.visible_stretches().into_iter();
+            stretches.map(|stretch| (number(stretch.from), number(stretch.until))).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&[], "joined"), []);
+        assert_eq!(seen(&[], "world_readable"), [(Some(3), None)]);
+        assert_eq!(seen(&[(5, Invite)], "shared"), []);
+        assert_eq!(seen(&[(5, Invite)], "invited"), [(Some(5), None)]);
+        assert_eq!(seen(&[(5, Ban)], "joined"), []);
+        assert_eq!(seen(&[(5, Join)], "shared"), [(None, None)]);
+        assert_eq!(seen(&[(5, Join), (9, Leave)], "shared"), [(None, Some(9))]);
+        // Before the room says otherwise, its history is shared.
+        assert_eq!(seen(&[(5, Join)], "joined"), [(None, Some(3)), (Some(5), None)]);
+        assert_eq!(seen(&[(5, Join), (9, Leave)], "joined"), [(None, Some(3)), (Some(5), Some(9))]);
+    }
 }

@@ -1,0 +1,114 @@
+//! Sets a piece of a room's state on behalf of a client.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ruma::{
+    OwnedEventId, OwnedRoomAliasId, RoomAliasId, RoomId, UserId,
+    events::{StateEventType, TimelineEventType},
+};
+use serde::Deserialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::{Intent, Rooms, Writer, membership::as_not_in_room};
+use crate::{
+    error::{Error, Kind, Result},
+    matrix::{draft::canonical_content, event::Event},
+    storage::{schema::rooms::ALIASES, until_settled},
+};
+
+impl Rooms {
+    /// Sets a piece of state and returns the event that holds from then on. Who sets again what they had set before gets the
+    /// event that holds already.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Forbidden`] if the rules of the room do not let the sender, [`Kind::BadAlias`] and [`Kind::InvalidParam`] for
+    /// an `m.room.canonical_alias` with an alias that does not lead to the room or is none, and what
+    /// [`Writer::add`] says of the content.
+    pub async fn set_state(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        (kind, state_key): (StateEventType, &str),
+        content: Box<RawValue>,
+    ) -> Result<OwnedEventId> {
+        if kind.to_string() == TimelineEventType::RoomRedaction.to_string() {
+            return Err(Error::invalid("A redaction is not a piece of state."));
+        }
+        let room = self.room(room_id).await.map_err(as_not_in_room)?;
+        until_settled(|| async {
+            let mut writer = self.write(&room).await?;
+            let content = match kind {
+                StateEventType::RoomMember => self.sent_membership(&mut writer, sender, state_key, &content).await?,
+                StateEventType::RoomCanonicalAlias => {
+                    self.check_aliases(&room.id, writer.state().get(&kind, state_key).cloned(), &content).await?;
+                    content.clone()
+                }
+                _ => content.clone(),
+            };
+            if let Some(event_id) = unchanged(&writer, sender, (&kind, state_key), &content)? {
+                drop(writer);
+                self.until_visible().await?;
+                return Ok(event_id);
+            }
+            let message = Intent::message(sender, kind.to_string(), content);
+            let event = writer.add(Intent { state_key: Some(state_key.to_owned()), ..message })?;
+            writer.commit().await?;
+            Ok(event.id.clone())
+        })
+        .await
+    }
+
+    /// Whether every alias that the content of an `m.room.canonical_alias` event adds leads to the room
+    /// ([spec](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias)).
+    async fn check_aliases(&self, room_id: &RoomId, before: Option<Arc<Event>>, content: &RawValue) -> Result<()> {
+        let wished = aliases(content)?;
+        let before = before.and_then(|event| aliases(&event.content).ok()).unwrap_or_default();
+        let snapshot = self.shared.store.snapshot();
+        for alias in wished.difference(&before) {
+            let leads_to = ALIASES.get(&snapshot, (alias,)).await?.map(|alias| alias.room_id);
+            if leads_to.is_none_or(|it| it != room_id) {
+                return Err(Kind::BadAlias.with(format!("The alias {alias} does not lead to this room.")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The aliases that the content of an `m.room.canonical_alias` event names.
+///
+/// # Errors
+///
+/// [`Kind::InvalidParam`] if one of them is no alias, [`Kind::BadJson`] if the content has another shape.
+fn aliases(content: &RawValue) -> Result<BTreeSet<OwnedRoomAliasId>> {
+    #[derive(Deserialize)]
+    struct Content {
+        alias: Option<String>,
+        #[serde(default)]
+        alt_aliases: Vec<String>,
+    }
+
+    let content: Content = serde_json::from_str(content.get())
+        .map_err(|e| Kind::BadJson.with(format!("This is not the content of a canonical alias: {e}.")))?;
+    // An empty string is how some clients say that there is none.
+    let named = content.alias.into_iter().filter(|alias| !alias.is_empty()).chain(content.alt_aliases);
+    let parse = |alias: String| {
+        RoomAliasId::parse(&alias).map_err(|_| Error::invalid(format!("{alias:?} is not a room alias.")))
+    };
+    named.map(parse).collect()
+}
+
+/// The event of a member that says the same already, if there is one.
+fn unchanged(
+    writer: &Writer,
+    sender: &UserId,
+    (kind, state_key): (&StateEventType, &str),
+    content: &RawValue,
+) -> Result<Option<OwnedEventId>> {
+    let state = writer.state();
+    let own = |event: &&Arc<Event>| event.sender == *sender && state.is_joined(sender);
+    let Some(event) = state.get(kind, state_key).filter(own) else { return Ok(None) };
+    // The event that holds is canonical already, so that equal contents have equal texts.
+    let content = to_raw_value(&canonical_content(content)?).map_err(Error::internal)?;
+    Ok((content.get() == event.content.get()).then(|| event.id.clone()))
+}
