@@ -5,13 +5,17 @@ mod account_data;
 mod admin;
 mod aliases;
 mod amended;
+mod context;
 mod create_room;
 mod devices;
 mod directory;
 mod discovery;
+mod events;
 mod filter;
 mod login;
+mod members;
 mod membership;
+mod messages;
 mod openid;
 mod presence;
 mod profile;
@@ -19,7 +23,10 @@ mod push_rules;
 mod pushers;
 mod read_markers;
 mod receipts;
+mod redact;
 mod register;
+mod send;
+mod state;
 mod sync;
 mod typing;
 
@@ -85,6 +92,20 @@ fn rooms() -> Router<App> {
         .endpoint(filter::get)
         // Syncing
         .endpoint(sync::sync)
+        // Getting events for a room
+        .endpoint(events::get)
+        .endpoint(members::joined)
+        .endpoint(members::all)
+        .endpoint(state::all)
+        .endpoint_with_optional_end(state::get)
+        .endpoint(messages::get)
+        // Sending events to a room
+        .endpoint_with_optional_end(state::set)
+        .endpoint(send::send)
+        // Redactions
+        .endpoint(redact::redact)
+        // Event context
+        .endpoint(context::get)
         // Creation
         .endpoint(create_room::create)
         // Room aliases

@@ -1,0 +1,27 @@
+//! Redactions ([spec](https://spec.matrix.org/v1.19/client-server-api/#redactions)).
+
+use axum::extract::State;
+use ruma::api::client::redact::redact_event;
+
+use crate::{
+    http::{
+        authenticate::Caller,
+        endpoint::{Answer, Reply, Request},
+        rate_limit::{Limit, RateLimits},
+    },
+    rooms::Rooms,
+};
+
+/// `PUT /rooms/{roomId}/redact/{eventId}/{txnId}`
+pub async fn redact(
+    State(rooms): State<Rooms>,
+    State(rate_limits): State<RateLimits>,
+    caller: Caller,
+    Request(request): Request<redact_event::v3::Request>,
+) -> Answer<redact_event::v3::Response> {
+    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    let redact_event::v3::Request { room_id, event_id, txn_id, reason, .. } = &request;
+    let sender = (&*caller.user_id, &*caller.device_id);
+    let redaction = rooms.redact(room_id, sender, event_id, txn_id, reason.as_deref()).await?;
+    Ok(Reply(redact_event::v3::Response::new(redaction)))
+}
