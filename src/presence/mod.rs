@@ -109,13 +109,12 @@ impl Presence {
         .await
     }
 
-    /// A user did something by hand, such as sending a message.
-    ///
-    /// # Errors
-    ///
-    /// Fails if it cannot be found out whom to tell.
-    pub async fn act(&self, user: &UserId) -> Result<()> {
-        self.update(user, Person::act).await
+    /// A user did something by hand, such as sending a message. That it is not known whom to tell of it is no reason to fail
+    /// what they did, so it is only logged.
+    pub async fn act(&self, user: &UserId) {
+        if let Err(cause) = self.update(user, Person::act).await {
+            tracing::warn!(%cause, "could not tell that someone's presence changed");
+        }
     }
 
     /// A sync of a device begins, with how it wants to appear meanwhile. It ends when the returned guard is dropped.

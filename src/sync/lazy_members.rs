@@ -1,7 +1,7 @@
 //! Which members a device has been told of, so that lazy loading does not repeat them with every message.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -18,17 +18,11 @@ pub(super) type Place = (OwnedUserId, OwnedDeviceId, OwnedRoomId);
 
 /// A memory of the members that were sent; it may lose anything at any time.
 #[derive(Clone, Debug)]
-pub(super) struct LazyMembers(Arc<Cache<Place, Arc<Mutex<Sent>>>>);
+pub(super) struct LazyMembers(Arc<Cache<Place, Arc<Mutex<Told>>>>);
 
-/// What a device has been told in a room.
-#[derive(Debug, Default)]
-struct Sent {
-    /// Members in answers that the device has certainly received, because it came back with a later token.
-    received: HashSet<OwnedUserId>,
-    /// Members in the answer that led to `at`, which may have been lost on its way.
-    under_way: HashSet<OwnedUserId>,
-    at: Position,
-}
+/// The members that a device was told of in a room, each with the position of the answer that told it. A device that stands
+/// at that position or later has received that answer; one that stands before it may have lost it on its way.
+type Told = HashMap<OwnedUserId, Position>;
 
 impl Default for LazyMembers {
     fn default() -> Self {
@@ -37,32 +31,29 @@ impl Default for LazyMembers {
 }
 
 impl LazyMembers {
-    /// Of the `wanted` members, those that a device which stands at `since` has not been told of. They are taken as told once
-    /// the device comes back with `until` or a later token. A device without a position knows nobody.
+    /// Of the `wanted` members, those that a device which stands at `since` has not been told of; the answer that brings them
+    /// leads to `until`. A device without a position knows nobody.
     pub fn untold(
         &self,
         place: Place,
         (since, until): (Option<Position>, Position),
         wanted: HashSet<OwnedUserId>,
     ) -> HashSet<OwnedUserId> {
-        let sent = match self.0.get(&place) {
-            Some(sent) => sent,
+        let told = match self.0.get(&place) {
+            Some(told) => told,
             None => {
-                let sent = Arc::<Mutex<Sent>>::default();
-                self.0.insert(place, sent.clone());
-                sent
+                let told = Arc::<Mutex<Told>>::default();
+                self.0.insert(place, told.clone());
+                told
             }
         };
-        let mut sent = sent.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = std::mem::take(&mut sent.under_way);
-        match since {
-            None => sent.received.clear(),
-            Some(since) if since >= sent.at => sent.received.extend(under_way),
-            Some(_) => {}
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if since.is_none() {
+            told.clear();
         }
-        let untold: HashSet<_> = wanted.difference(&sent.received).cloned().collect();
-        sent.under_way = untold.clone();
-        sent.at = until;
+        let knows = |user: &OwnedUserId| since.is_some_and(|since| told.get(user).is_some_and(|at| *at <= since));
+        let untold: HashSet<_> = wanted.into_iter().filter(|user| !knows(user)).collect();
+        told.extend(untold.iter().map(|user| (user.clone(), until)));
         untold
     }
 }
@@ -85,6 +76,7 @@ mod tests {
         assert_eq!(members.untold(place(), at(None, 5), bob()), bob());
         assert_eq!(members.untold(place(), at(Some(4), 6), bob()), bob(), "the answer up to 5 may have been lost");
         assert_eq!(members.untold(place(), at(Some(6), 7), bob()), HashSet::new());
-        assert_eq!(members.untold(place(), at(None, 8), bob()), bob(), "a new start knows nobody");
+        assert_eq!(members.untold(place(), at(Some(4), 8), bob()), bob(), "the device went back to an old token");
+        assert_eq!(members.untold(place(), at(None, 9), bob()), bob(), "a new start knows nobody");
     }
 }

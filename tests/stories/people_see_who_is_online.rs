@@ -69,7 +69,7 @@ async fn syncing_shows_and_asking_not_to_show_does_not() {
 
 #[tokio::test]
 async fn who_does_nothing_is_away_and_who_is_gone_is_offline() {
-    let server = Server::start_with("[presence]\naway_after = \"300 ms\"\noffline_after = \"900 ms\"").await;
+    let server = Server::start_with("[presence]\naway_after = \"500 ms\"\noffline_after = \"4 s\"").await;
     let (alice, bob, room) = friends(&server).await;
     let before = bob.sync().await;
     alice.sync().await;

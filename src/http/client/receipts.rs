@@ -12,11 +12,13 @@ use crate::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
     },
+    presence::Presence,
     rooms::{Mark, ReceiptKind, Rooms},
 };
 
 pub async fn create(
     State(rooms): State<Rooms>,
+    State(presence): State<Presence>,
     caller: Caller,
     Request(request): Request<create_receipt::v3::Request>,
 ) -> Answer<create_receipt::v3::Response> {
@@ -28,5 +30,6 @@ pub async fn create(
         (kind, _) => return Err(Error::invalid(format!("{kind} is no type of receipts."))),
     };
     rooms.mark_read(&request.room_id, &caller.user_id, &[(mark, request.event_id)]).await?;
+    presence.act(&caller.user_id).await;
     Ok(Reply(create_receipt::v3::Response::new()))
 }

@@ -9,6 +9,7 @@ use crate::{
         endpoint::{Answer, Reply, Request},
         rate_limit::{Limit, RateLimits},
     },
+    presence::Presence,
     rooms::Rooms,
 };
 
@@ -16,6 +17,7 @@ use crate::{
 pub async fn redact(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(presence): State<Presence>,
     caller: Caller,
     Request(request): Request<redact_event::v3::Request>,
 ) -> Answer<redact_event::v3::Response> {
@@ -23,5 +25,6 @@ pub async fn redact(
     let redact_event::v3::Request { room_id, event_id, txn_id, reason, .. } = &request;
     let sender = (&*caller.user_id, &*caller.device_id);
     let redaction = rooms.redact(room_id, sender, event_id, txn_id, reason.as_deref()).await?;
+    presence.act(&caller.user_id).await;
     Ok(Reply(redact_event::v3::Response::new(redaction)))
 }

@@ -9,6 +9,7 @@ use crate::{
         endpoint::{Answer, Reply, Request},
         rate_limit::{Limit, RateLimits},
     },
+    presence::Presence,
     rooms::Rooms,
 };
 
@@ -16,6 +17,7 @@ use crate::{
 pub async fn send(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(presence): State<Presence>,
     caller: Caller,
     Request(request): Request<send_message_event::v3::Request>,
 ) -> Answer<send_message_event::v3::Response> {
@@ -24,5 +26,6 @@ pub async fn send(
     let kind = request.event_type.to_string().into();
     let content = request.body.into_json();
     let event_id = rooms.send_message(&request.room_id, sender, kind, &request.txn_id, content).await?;
+    presence.act(&caller.user_id).await;
     Ok(Reply(send_message_event::v3::Response::new(event_id)))
 }

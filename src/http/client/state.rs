@@ -10,6 +10,7 @@ use crate::{
         endpoint::{Answer, Reply, Request},
         rate_limit::{Limit, RateLimits},
     },
+    presence::Presence,
     rooms::{Reader, Rooms},
 };
 
@@ -40,11 +41,13 @@ pub async fn get(
 pub async fn set(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(presence): State<Presence>,
     caller: Caller,
     Request(request): Request<send_state_event::v3::Request>,
 ) -> Answer<send_state_event::v3::Response> {
     rate_limits.spend(Limit::Messages, &*caller.user_id)?;
     let place = (request.event_type, request.state_key.as_str());
     let event_id = rooms.set_state(&request.room_id, &caller.user_id, place, request.body.into_json()).await?;
+    presence.act(&caller.user_id).await;
     Ok(Reply(send_state_event::v3::Response::new(event_id)))
 }

@@ -8,11 +8,13 @@ use crate::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
     },
+    presence::Presence,
     rooms::Rooms,
 };
 
 pub async fn set(
     State(rooms): State<Rooms>,
+    State(presence): State<Presence>,
     caller: Caller,
     Request(request): Request<create_typing_event::v3::Request>,
 ) -> Answer<create_typing_event::v3::Response> {
@@ -21,5 +23,6 @@ pub async fn set(
         Typing::Yes(info) => rooms.start_typing(&request.room_id, &caller.user_id, info.timeout).await?,
         Typing::No => rooms.stop_typing(&request.room_id, &caller.user_id).await?,
     }
+    presence.act(&caller.user_id).await;
     Ok(Reply(create_typing_event::v3::Response::new()))
 }
