@@ -9,10 +9,7 @@ use ruma::{
     directory::{Filter, PublicRoomsChunk},
 };
 
-use super::{
-    Rooms,
-    directory_entry::{entry, passes},
-};
+use super::{Rooms, directory_filter::passes, summary::summary};
 use crate::{
     error::{Error, Result},
     storage::{Batch, Direction, KeyRange, schema::rooms::DIRECTORY},
@@ -104,7 +101,7 @@ impl Rooms {
         let mut rooms = Vec::new();
         for ((room_id,), ()) in published {
             let room = self.room(&room_id).await?;
-            let entry = entry(&room, &room.current());
+            let entry = PublicRoomsChunk::from(summary(&room, &room.current()));
             if entry.num_joined_members > 0u32.into() && passes(&entry, &request.filter) {
                 rooms.push(entry);
             }

@@ -34,7 +34,8 @@ impl Rooms {
         found.map(Some).ok_or_else(|| Error::forbidden("Nobody on this server may let you into this room."))
     }
 
-    async fn is_in_any(&self, user: &UserId, rooms: &[OwnedRoomId]) -> Result<bool> {
+    /// Whether a user is in one of these rooms.
+    pub(super) async fn is_in_any(&self, user: &UserId, rooms: &[OwnedRoomId]) -> Result<bool> {
         let snapshot = self.shared.store.snapshot();
         for room_id in rooms {
             if self.is_joined(&snapshot, room_id, user).await? {
@@ -54,7 +55,7 @@ struct JoinRules {
 }
 
 /// The rooms whose members may join, if the room is restricted; `None` if it is not.
-fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<OwnedRoomId>> {
+pub(super) fn allowing_rooms(room: &Room, state: &RoomState) -> Option<Vec<OwnedRoomId>> {
     let rules: JoinRules = state.content(&StateEventType::RoomJoinRules, "")?;
     let authorization = &room.rules.authorization;
     let restricted = match rules.join_rule.as_str() {

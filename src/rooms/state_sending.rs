@@ -1,15 +1,14 @@
 //! Sets a piece of a room's state on behalf of a client.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use ruma::{
-    OwnedEventId, OwnedRoomAliasId, RoomAliasId, RoomId, UserId,
+    OwnedEventId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
-use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Intent, Rooms, Writer, membership::as_not_in_room};
+use super::{Intent, Rooms, Writer, aliases::aliases_in, membership::as_not_in_room};
 use crate::{
     error::{Error, Kind, Result},
     matrix::{draft::canonical_content, event::Event},
@@ -62,10 +61,10 @@ impl Rooms {
     /// Whether every alias that the content of an `m.room.canonical_alias` event adds leads to the room
     /// ([spec](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias)).
     async fn check_aliases(&self, room_id: &RoomId, before: Option<Arc<Event>>, content: &RawValue) -> Result<()> {
-        let wished = aliases(content)?;
-        let before = before.and_then(|event| aliases(&event.content).ok()).unwrap_or_default();
+        // What an older event holds is not refused now, whatever it is.
+        let before = before.and_then(|event| aliases_in(&event.content).ok()).unwrap_or_default();
         let snapshot = self.shared.store.snapshot();
-        for alias in wished.difference(&before) {
+        for alias in aliases_in(content)?.iter().filter(|alias| !before.contains(alias)) {
             let leads_to = ALIASES.get(&snapshot, (alias,)).await?.map(|alias| alias.room_id);
             if leads_to.is_none_or(|it| it != room_id) {
                 return Err(Kind::BadAlias.with(format!("The alias {alias} does not lead to this room.")));
@@ -73,29 +72,6 @@ impl Rooms {
         }
         Ok(())
     }
-}
-
-/// The aliases that the content of an `m.room.canonical_alias` event names.
-///
-/// # Errors
-///
-/// [`Kind::InvalidParam`] if one of them is no alias, [`Kind::BadJson`] if the content has another shape.
-fn aliases(content: &RawValue) -> Result<BTreeSet<OwnedRoomAliasId>> {
-    #[derive(Deserialize)]
-    struct Content {
-        alias: Option<String>,
-        #[serde(default)]
-        alt_aliases: Vec<String>,
-    }
-
-    let content: Content = serde_json::from_str(content.get())
-        .map_err(|e| Kind::BadJson.with(format!("This is not the content of a canonical alias: {e}.")))?;
-    // An empty string is how some clients say that there is none.
-    let named = content.alias.into_iter().filter(|alias| !alias.is_empty()).chain(content.alt_aliases);
-    let parse = |alias: String| {
-        RoomAliasId::parse(&alias).map_err(|_| Error::invalid(format!("{alias:?} is not a room alias.")))
-    };
-    named.map(parse).collect()
 }
 
 /// The event of a member that says the same already, if there is one.

@@ -109,6 +109,40 @@ async fn published_rooms_are_listed_and_searched() {
 }
 
 #[tokio::test]
+async fn a_room_is_summed_up_for_those_who_could_get_in() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let open = alice
+        .create_room_with(json!({"preset": "public_chat", "name": "Tea", "topic": "Hot", "room_alias_name": "tea"}))
+        .await;
+    let rule = json!([{"type": "m.room.join_rules", "content": {
+        "join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": open}],
+    }}]);
+    let restricted = alice.create_room_with(json!({"name": "Back room", "initial_state": rule})).await;
+    let private = alice.create_room().await;
+    let of = |room: &str| format!("/_matrix/client/v1/room_summary/{}", encode(room));
+
+    let summary = server.stranger().get(&of(TEA)).await.expect_ok();
+    let expected = json!({
+        "room_id": open, "name": "Tea", "topic": "Hot", "canonical_alias": TEA, "num_joined_members": 1,
+        "join_rule": "public", "world_readable": false, "guest_can_join": false, "room_version": "12",
+    });
+    let mut told = summary.clone();
+    told.as_object_mut().unwrap().entry("join_rule").or_insert("public".into());
+    assert_eq!(told, expected);
+    assert_eq!(alice.get(&of(&open)).await.expect_ok()["membership"], "join");
+    for room in [&restricted, &private] {
+        bob.get(&of(room)).await.expect_error(404, "M_NOT_FOUND");
+        server.stranger().get(&of(room)).await.expect_error(404, "M_NOT_FOUND");
+    }
+    bob.join(&open).await;
+    let summary = bob.get(&of(&restricted)).await.expect_ok();
+    assert_eq!((&summary["join_rule"], &summary["allowed_room_ids"]), (&json!("restricted"), &json!([open])));
+    alice.invite(&private, &bob).await;
+    assert_eq!(bob.get(&of(&private)).await.expect_ok()["membership"], "invite");
+}
+
+#[tokio::test]
 async fn who_runs_a_room_decides_whether_it_is_published() {
     let server = Server::start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);

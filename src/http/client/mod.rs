@@ -25,6 +25,7 @@ mod read_markers;
 mod receipts;
 mod redact;
 mod register;
+mod room_summary;
 mod send;
 mod state;
 mod sync;
@@ -129,6 +130,8 @@ fn rooms() -> Router<App> {
         .endpoint(directory::search)
         .endpoint(directory::visibility)
         .endpoint(directory::set_visibility)
+        // Room summaries
+        .endpoint(room_summary::get)
         // Typing notifications
         .endpoint(typing::set)
         // Receipts
