@@ -5,6 +5,7 @@ use ruma::{
     OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, RoomOrAliasId, ServerName, UserId,
     events::{StateEventType, room::history_visibility::HistoryVisibility},
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{Intent, Room, RoomState, Rooms};
@@ -158,21 +159,22 @@ pub(super) fn put_alias(batch: &mut Batch, alias: &RoomAliasId, room_id: &RoomId
 ///
 /// # Errors
 ///
-/// [`Kind::InvalidParam`] if something in there that should be an alias is none.
+/// [`Kind::InvalidParam`] if one of them is no alias, [`Kind::BadJson`] if the content has another shape.
 pub(super) fn aliases_in(content: &RawValue) -> Result<Vec<OwnedRoomAliasId>> {
-    let content: Map<String, Value> =
-        serde_json::from_str(content.get()).map_err(|e| Kind::BadJson.with(e.to_string()))?;
-    let canonical = content.get("alias").filter(|alias| !alias.is_null() && *alias != "");
-    let others = match content.get("alt_aliases") {
-        Some(Value::Array(aliases)) => aliases.as_slice(),
-        None | Some(Value::Null) => &[],
-        Some(_) => return Err(Error::invalid("alt_aliases must be a list of room aliases.")),
+    #[derive(Deserialize)]
+    struct Content {
+        alias: Option<String>,
+        alt_aliases: Option<Vec<String>>,
+    }
+
+    let content: Content = serde_json::from_str(content.get())
+        .map_err(|e| Kind::BadJson.with(format!("This is not the content of a canonical alias: {e}.")))?;
+    // An empty string is how some clients say that there is none.
+    let canonical = content.alias.filter(|alias| !alias.is_empty());
+    let parse = |alias: String| {
+        RoomAliasId::parse(&alias).map_err(|_| Error::invalid(format!("{alias:?} is not a room alias.")))
     };
-    let parse = |alias: &Value| {
-        let parsed = alias.as_str().and_then(|alias| RoomAliasId::parse(alias).ok());
-        parsed.ok_or_else(|| Error::invalid(format!("{alias} is not a room alias.")))
-    };
-    canonical.into_iter().chain(others).map(parse).collect()
+    canonical.into_iter().chain(content.alt_aliases.unwrap_or_default()).map(parse).collect()
 }
 
 /// Checks that an alias is one that this server can have.
