@@ -21,9 +21,9 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the rules of the room do not let the sender, [`Kind::BadAlias`] and [`Kind::InvalidParam`] for
-    /// an `m.room.canonical_alias` with an alias that does not lead to the room or is none, and what
-    /// [`Writer::add`] says of the content.
+    /// [`Kind::Forbidden`] if the rules of the room do not let the sender, [`Kind::InvalidParam`] for a type that clients
+    /// cannot set, [`Kind::BadAlias`] and [`Kind::InvalidParam`] for an `m.room.canonical_alias` with an alias that does not
+    /// lead to the room or is none, and what [`Writer::add`] says of the content.
     pub async fn set_state(
         &self,
         room_id: &RoomId,
@@ -31,8 +31,10 @@ impl Rooms {
         (kind, state_key): (StateEventType, &str),
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
-        if kind.to_string() == TimelineEventType::RoomRedaction.to_string() {
-            return Err(Error::invalid("A redaction is not a piece of state."));
+        match TimelineEventType::from(kind.to_string()) {
+            TimelineEventType::RoomCreate => return Err(Error::invalid("A room is created only once.")),
+            TimelineEventType::RoomRedaction => return Err(Error::invalid("A redaction is not a piece of state.")),
+            _ => {}
         }
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
         until_settled(|| async {

@@ -4,6 +4,8 @@
 mod support;
 
 mod a_client_keeps_up_with_its_rooms;
+mod a_message_is_sent_once;
+mod a_message_is_taken_back;
 mod a_person_changes_the_password_and_leaves_for_good;
 mod a_person_chooses_what_to_hear_of;
 mod a_person_logs_in_and_out;
@@ -18,7 +20,10 @@ mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
 mod clients_keep_settings_for_each_other;
+mod outsiders_see_what_was_theirs_to_see;
+mod people_arrange_their_room;
 mod people_come_and_go;
+mod people_read_back;
 mod people_see_who_is_online;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;
