@@ -28,8 +28,10 @@ pub struct MemberFilter {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MemberProfile {
     /// The name, if they have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
     /// The picture, if they have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub avatar_url: Option<String>,
 }
 

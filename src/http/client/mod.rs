@@ -29,6 +29,7 @@ mod room_summary;
 mod send;
 mod state;
 mod sync;
+mod sync_body;
 mod typing;
 
 use axum::{Router, routing::get};
