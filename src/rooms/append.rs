@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ruma::{
     EventId, OwnedUserId, RoomId, UserId,
-    events::{StateEventType, TimelineEventType},
+    events::{StateEventType, TimelineEventType, relation::RelationType},
 };
 use tokio::sync::OwnedMutexGuard;
 
@@ -15,8 +15,9 @@ use crate::{
     storage::{
         Batch, Order, Position, Stamped,
         schema::rooms::{
-            EVENT_PLACES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, ROOMS, ReplacedState, RoomRow,
-            STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE, TRANSACTIONS, TimelineRow,
+            EVENT_PLACES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, RELATED, ROOMS, ReplacedState,
+            RoomRow, STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE, TRANSACTIONS,
+            TimelineRow,
         },
     },
     streams::{Change, Log},
@@ -101,6 +102,10 @@ impl Writer {
         let header = EventHeader { event_id: event.id.clone(), origin: origin.clone(), replaces, redacted_by: None };
         TIMELINE.put(&mut self.batch, (&room_id, order), &TimelineRow { header, json });
         EVENT_PLACES.put(&mut self.batch, (&event.id,), &EventPlace { room_id: room_id.clone(), order });
+        if let Some(relation) = event.relation() {
+            let root = (relation.kind == RelationType::Thread).then(|| relation.event_id.to_owned());
+            RELATED.put(&mut self.batch, (&room_id, order), &root);
+        }
         if let Some(origin) = origin {
             self.stage_transaction(&event, origin);
         }

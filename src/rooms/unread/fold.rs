@@ -102,6 +102,11 @@ impl Fold {
         Self { until: read.everywhere(), read, tallies: BTreeMap::new() }
     }
 
+    /// How far the reader has read.
+    pub fn read(&self) -> &ReadUpTo {
+        &self.read
+    }
+
     /// The place up to which the events are folded in.
     pub fn until(&self) -> Order {
         self.until

@@ -7,6 +7,7 @@
 mod fold;
 mod meaning;
 mod rules;
+mod skim;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,7 +20,7 @@ use self::{
     meaning::Surroundings,
     rules::{KnownRules, Rules},
 };
-use super::{Room, Rooms, Viewer};
+use super::{Room, Rooms, TimelineEvent, Viewer, receipts::ReadUpTo};
 use crate::{
     error::Result,
     storage::{KeyRange, Order, Snapshot},
@@ -79,13 +80,14 @@ impl Rooms {
         let memo = memos.folds.get(&place);
         let usable = memo.as_ref().filter(|memo| memo.answers(&question));
         let carried = usable.and_then(|memo| memo.fold.read_on(read.clone()));
-        let starts_anew = carried.is_none();
-        let mut fold = carried.unwrap_or_else(|| Fold::new(read.clone()));
-        let past = self.carry_forward(&question, &mut fold).await?;
-        if past == Past::MayHaveChanged && !starts_anew {
-            fold = Fold::new(read);
-            self.carry_forward(&question, &mut fold).await?;
-        }
+        let fold = match carried {
+            Some(fold) => self.carried_forward(&question, fold).await?,
+            None => None,
+        };
+        let fold = match fold {
+            Some(fold) => fold,
+            None => self.started_anew(&question, read).await?,
+        };
         let unread = fold.unread();
         // Another device may have asked at a later moment; what is known of that is worth more.
         if memo.is_none_or(|memo| memo.fold.until() <= fold.until()) {
@@ -103,9 +105,25 @@ impl Rooms {
         Ok(!self.events_in(snapshot, room, unread, 1).await?.is_empty())
     }
 
+    /// The fold with everything that the snapshot holds behind it, or `None` if what lies before may have changed.
+    async fn carried_forward(&self, question: &Question<'_>, mut fold: Fold) -> Result<Option<Fold>> {
+        Ok(match self.carry_forward(question, &mut fold).await? {
+            Past::Stands => Some(fold),
+            Past::MayHaveChanged => None,
+        })
+    }
+
+    /// The fold over everything that may be unread.
+    async fn started_anew(&self, question: &Question<'_>, read: ReadUpTo) -> Result<Fold> {
+        let mut fold = Fold::new(read);
+        self.skim_threads(question, &mut fold).await?;
+        self.carry_forward(question, &mut fold).await?;
+        Ok(fold)
+    }
+
     /// Folds in everything that the snapshot holds behind the fold.
     async fn carry_forward(&self, question: &Question<'_>, fold: &mut Fold) -> Result<Past> {
-        let Question { snapshot, room, viewer, rules } = question;
+        let Question { snapshot, room, viewer, .. } = question;
         let mut past = Past::Stands;
         let mut surroundings = None;
         loop {
@@ -117,21 +135,34 @@ impl Rooms {
             }
             for event in events {
                 let Some(surroundings) = surroundings.as_mut() else { break };
-                let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset);
-                if meaning != Meaning::Nothing {
-                    let thread = self.thread_of(snapshot, room, &event.event).await?;
-                    fold.note(event.order, thread, meaning);
-                }
                 if event.event.redacts.is_some() {
                     past = Past::MayHaveChanged;
                 }
-                fold.pass(event.order);
-                surroundings.pass(event.event);
+                self.fold_in(question, fold, surroundings, event).await?;
             }
             if exhausted {
                 return Ok(past);
             }
         }
+    }
+
+    /// Folds in one event.
+    async fn fold_in(
+        &self,
+        question: &Question<'_>,
+        fold: &mut Fold,
+        surroundings: &mut Surroundings<'_>,
+        event: TimelineEvent,
+    ) -> Result<()> {
+        let Question { snapshot, room, viewer, rules } = question;
+        let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset);
+        if meaning != Meaning::Nothing {
+            let thread = self.thread_of(snapshot, room, &event.event).await?;
+            fold.note(event.order, thread, meaning);
+        }
+        fold.pass(event.order);
+        surroundings.pass(event.event);
+        Ok(())
     }
 }
 

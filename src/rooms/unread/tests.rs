@@ -6,7 +6,7 @@ use ruma::{
     OwnedEventId, RoomId, UserId,
     api::client::room::create_room::v3::{Request, RoomPreset},
     device_id,
-    events::{TimelineEventType, receipt::ReceiptThread},
+    events::{StateEventType, TimelineEventType, receipt::ReceiptThread},
     push::{NewPatternedPushRule, NewPushRule, NewSimplePushRule, RuleKind},
     user_id,
 };
@@ -14,7 +14,7 @@ use serde_json::{Value, json, value::to_raw_value};
 
 use super::*;
 use crate::{
-    rooms::{Mark, ReceiptKind, tests::rooms},
+    rooms::{Intent, Mark, ReceiptKind, tests::rooms},
     users::Place,
 };
 
@@ -78,6 +78,13 @@ impl Scene {
     async fn total(&self, reader: &UserId) -> (u64, u64) {
         let Counts { notifications, highlights } = self.unread(reader).await.total();
         (notifications, highlights)
+    }
+
+    /// Alice sets the power that it takes to notify everybody.
+    async fn give_power_to_call(&self, level: i64) {
+        let levels = json!({ "users": {}, "notifications": { "room": level } });
+        let intent = Intent::state(alice(), StateEventType::RoomPowerLevels, "", &levels).unwrap();
+        self.rooms.append(&self.id, intent).await.unwrap();
     }
 
     fn forget(&self) {
@@ -179,6 +186,24 @@ async fn threads_are_counted_and_read_by_themselves() {
     assert_eq!(scene.unread(bob()).await, unread(0, Some(1)));
     scene.read(bob(), ReceiptThread::Unthreaded, &last).await.unwrap();
     assert_eq!(scene.unread(bob()).await, unread(0, None));
+}
+
+#[tokio::test]
+async fn what_was_said_in_threads_counts_by_the_room_as_it_was() {
+    let mut scene = Scene::new().await;
+    let root = scene.say(bob(), json!({})).await;
+    let mut call_everybody = in_thread(&root);
+    call_everybody["m.mentions"] = json!({ "room": true });
+    scene.say(bob(), call_everybody.clone()).await;
+    scene.give_power_to_call(0).await;
+    scene.say(bob(), call_everybody.clone()).await;
+    scene.give_power_to_call(50).await;
+    scene.say(bob(), call_everybody).await;
+    let last = scene.say(bob(), json!({})).await;
+    scene.read(alice(), ReceiptThread::Main, &last).await.unwrap();
+    assert_eq!(scene.total(alice()).await, (3, 1));
+    scene.forget();
+    assert_eq!(scene.total(alice()).await, (3, 1));
 }
 
 #[tokio::test]

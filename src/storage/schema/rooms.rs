@@ -50,6 +50,10 @@ pub const RECEIPTS: Table<(OwnedRoomId, OwnedUserId, ReceiptKind, String), Stamp
 pub const RECEIPTS_BY_POSITION: Table<(OwnedRoomId, Position), Receipt> =
     Table::new(71, "receipts_by_position", Family::Rows);
 
+/// The places of the events that relate to another one, with the root of the thread that they name themselves: only these can
+/// be in threads, so that what is unread there is found without reading everything else again.
+pub const RELATED: Table<(OwnedRoomId, Order), Option<OwnedEventId>> = Table::new(72, "related", Family::Rows);
+
 /// Which room a local alias points to.
 pub const ALIASES: Table<(OwnedRoomAliasId,), Alias> = Table::new(80, "aliases", Family::Rows);
 
@@ -71,6 +75,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     STATE_CHANGES.info(),
     RECEIPTS.info(),
     RECEIPTS_BY_POSITION.info(),
+    RELATED.info(),
     ALIASES.info(),
     ROOM_ALIASES.info(),
     DIRECTORY.info(),

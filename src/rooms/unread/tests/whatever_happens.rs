@@ -3,13 +3,13 @@
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseError};
 use ruma::{
     UserId,
-    events::{StateEventType, receipt::ReceiptThread},
+    events::receipt::ReceiptThread,
     push::{NewPushRule, NewSimplePushRule, RuleKind},
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{Scene, alice, mention, people};
-use crate::{rooms::Intent, users::Place};
+use super::{Scene, mention, people};
+use crate::users::Place;
 
 /// Something that somebody does.
 #[derive(Clone, Debug)]
@@ -99,12 +99,7 @@ impl Scene {
                 let content = to_raw_value(&json!({ "ignored_users": ignored })).unwrap();
                 rooms.shared.account_data.set(people()[who], None, "m.ignored_user_list", content).await.unwrap();
             }
-            Deed::TakePower { taken } => {
-                let level = if taken { 75 } else { 0 };
-                let levels = json!({ "users": {}, "notifications": { "room": level } });
-                let intent = Intent::state(alice(), StateEventType::RoomPowerLevels, "", &levels).unwrap();
-                rooms.append(&self.id, intent).await.unwrap();
-            }
+            Deed::TakePower { taken } => self.give_power_to_call(if taken { 75 } else { 0 }).await,
             Deed::Forget => self.forget(),
             Deed::Read { .. } | Deed::Ask => {}
         }
