@@ -80,6 +80,12 @@ impl Scene {
         (notifications, highlights)
     }
 
+    async fn redact(&mut self, sender: &UserId, event: &OwnedEventId) -> Result<()> {
+        let transaction = format!("redaction of {event} after {}", self.sent.len());
+        let sender = (sender, device_id!("D"));
+        self.rooms.redact(&self.id, sender, event, transaction.as_str().into(), None).await.map(drop)
+    }
+
     /// Alice sets the power that it takes to notify everybody.
     async fn give_power_to_call(&self, level: i64) {
         let levels = json!({ "users": {}, "notifications": { "room": level } });
@@ -216,6 +222,16 @@ async fn who_answers_has_read_what_was_said_in_that_thread() {
     assert_eq!((unread.main.notifications, unread.threads.len()), (1, 0), "but not what was said elsewhere");
     scene.say(bob(), json!({})).await;
     assert_eq!(scene.total(bob()).await, (0, 0));
+}
+
+#[tokio::test]
+async fn what_is_redacted_counts_no_longer() {
+    let mut scene = Scene::new().await;
+    let first = scene.say(alice(), mention(bob())).await;
+    scene.say(alice(), json!({})).await;
+    assert_eq!(scene.total(bob()).await, (2, 1));
+    scene.redact(alice(), &first).await.unwrap();
+    assert_eq!(scene.total(bob()).await, (1, 0));
 }
 
 #[tokio::test]

@@ -11,36 +11,21 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::{Scene, mention, people};
 use crate::users::Place;
 
-/// Something that somebody does.
+/// Something that somebody does, whose number in [`people`] comes first.
 #[derive(Clone, Debug)]
 enum Deed {
-    Say {
-        who: usize,
-        about: Option<(&'static str, Index)>,
-        mentions: usize,
-    },
-    Read {
-        who: usize,
-        event: Index,
-        thread: Option<Option<Index>>,
-    },
-    Come {
-        who: usize,
-    },
-    Go {
-        who: usize,
-    },
-    Mute {
-        who: usize,
-        muted: bool,
-    },
-    Ignore {
-        who: usize,
-        whom: Option<usize>,
-    },
-    TakePower {
-        taken: bool,
-    },
+    /// With a relation to an event, and with a mention of a person, or of everybody.
+    Say(usize, Option<(&'static str, Index)>, usize),
+    /// Outside of threads, in all of them, or in one.
+    Read(usize, Index, Option<Option<Index>>),
+    Redact(usize, Index),
+    Come(usize),
+    Go(usize),
+    Mute(usize),
+    Unmute(usize),
+    Ignore(usize, Option<usize>),
+    /// How much power it takes to call everybody.
+    GivePower(i64),
     /// The memory is lost.
     Forget,
     /// Everybody asks for their counts.
@@ -49,19 +34,20 @@ enum Deed {
 
 fn deeds() -> impl Strategy<Value = Vec<Deed>> {
     let who = || 0..people().len();
-    let relation = prop::option::of((
-        prop::sample::select(vec!["m.thread", "m.thread", "m.replace", "m.reference", "m.annotation"]),
-        any::<Index>(),
-    ));
-    let thread = prop::option::of(prop::option::of(any::<Index>()));
+    let event = any::<Index>;
+    let kinds = prop::sample::select(vec!["m.thread", "m.thread", "m.replace", "m.reference", "m.annotation"]);
+    let relation = prop::option::of((kinds, event()));
+    let thread = prop::option::of(prop::option::of(event()));
     let deed = prop_oneof![
-        10 => (who(), relation, 0..4_usize).prop_map(|(who, about, mentions)| Deed::Say { who, about, mentions }),
-        4 => (who(), any::<Index>(), thread).prop_map(|(who, event, thread)| Deed::Read { who, event, thread }),
-        2 => who().prop_map(|who| Deed::Come { who }),
-        1 => who().prop_map(|who| Deed::Go { who }),
-        1 => (who(), any::<bool>()).prop_map(|(who, muted)| Deed::Mute { who, muted }),
-        1 => (who(), prop::option::of(who())).prop_map(|(who, whom)| Deed::Ignore { who, whom }),
-        1 => any::<bool>().prop_map(|taken| Deed::TakePower { taken }),
+        10 => (who(), relation, 0..4_usize).prop_map(|(who, about, mentions)| Deed::Say(who, about, mentions)),
+        4 => (who(), event(), thread).prop_map(|(who, event, thread)| Deed::Read(who, event, thread)),
+        1 => (who(), event()).prop_map(|(who, event)| Deed::Redact(who, event)),
+        2 => who().prop_map(Deed::Come),
+        1 => who().prop_map(Deed::Go),
+        1 => who().prop_map(Deed::Mute),
+        1 => who().prop_map(Deed::Unmute),
+        1 => (who(), prop::option::of(who())).prop_map(|(who, whom)| Deed::Ignore(who, whom)),
+        1 => prop::sample::select(vec![0, 75]).prop_map(Deed::GivePower),
         1 => Just(Deed::Forget),
         4 => Just(Deed::Ask),
     ];
@@ -73,8 +59,8 @@ impl Scene {
     async fn carry_out(&mut self, deed: Deed) {
         let rooms = self.rooms.clone();
         match deed {
-            Deed::Say { who, about, mentions } => self.try_to_say(people()[who], about, mentions).await,
-            Deed::Read { who, event, thread } if !self.sent.is_empty() => {
+            Deed::Say(who, about, mentions) => self.try_to_say(people()[who], about, mentions).await,
+            Deed::Read(who, event, thread) if !self.sent.is_empty() => {
                 let thread = match thread {
                     None => ReceiptThread::Unthreaded,
                     Some(None) => ReceiptThread::Main,
@@ -82,26 +68,29 @@ impl Scene {
                 };
                 drop(self.read(people()[who], thread, event.get(&self.sent)).await);
             }
-            Deed::Come { who } => drop(rooms.join(&self.id, people()[who], None).await),
-            // Somebody has to stay, or the room dies.
-            Deed::Go { who: 0 } => {}
-            Deed::Go { who } => drop(rooms.leave(&self.id, people()[who], None).await),
-            Deed::Mute { who, muted } => {
-                let rules = &rooms.shared.push_rules;
-                let mute = NewPushRule::Room(NewSimplePushRule::new(self.id.clone(), vec![]));
-                match muted {
-                    true => rules.put(people()[who], mute, Place::default()).await.unwrap(),
-                    false => drop(rules.remove(people()[who], RuleKind::Room, self.id.as_str()).await),
-                }
+            Deed::Redact(who, event) if !self.sent.is_empty() => {
+                let event = event.get(&self.sent).clone();
+                drop(self.redact(people()[who], &event).await);
             }
-            Deed::Ignore { who, whom } => {
+            Deed::Come(who) => drop(rooms.join(&self.id, people()[who], None).await),
+            // Somebody has to stay, or the room dies.
+            Deed::Go(0) => {}
+            Deed::Go(who) => drop(rooms.leave(&self.id, people()[who], None).await),
+            Deed::Mute(who) => {
+                let mute = NewPushRule::Room(NewSimplePushRule::new(self.id.clone(), vec![]));
+                rooms.shared.push_rules.put(people()[who], mute, Place::default()).await.unwrap();
+            }
+            Deed::Unmute(who) => {
+                drop(rooms.shared.push_rules.remove(people()[who], RuleKind::Room, self.id.as_str()).await);
+            }
+            Deed::Ignore(who, whom) => {
                 let ignored: Value = whom.map(|whom| (people()[whom].to_string(), json!({}))).into_iter().collect();
                 let content = to_raw_value(&json!({ "ignored_users": ignored })).unwrap();
                 rooms.shared.account_data.set(people()[who], None, "m.ignored_user_list", content).await.unwrap();
             }
-            Deed::TakePower { taken } => self.give_power_to_call(if taken { 75 } else { 0 }).await,
+            Deed::GivePower(level) => self.give_power_to_call(level).await,
             Deed::Forget => self.forget(),
-            Deed::Read { .. } | Deed::Ask => {}
+            Deed::Read(..) | Deed::Redact(..) | Deed::Ask => {}
         }
     }
 
