@@ -16,7 +16,7 @@ use crate::{
         schema::rooms::{MEMBERSHIPS, Membership},
         until_settled,
     },
-    streams::{Change, Log, Position},
+    streams::{Change, Log},
 };
 
 /// What a look at the room's state says about a wish to change a membership.
@@ -145,8 +145,9 @@ impl Rooms {
             }
             let mut batch = Batch::new();
             MEMBERSHIPS.expect(&mut batch, (user, room_id), Some(&row));
-            let forgotten = Membership { forgotten: true, ..row.value };
-            MEMBERSHIPS.put(&mut batch, (user, room_id), &Stamped { at: Position::pending(0), value: forgotten });
+            // The position stays that of the leave, so that devices which have not heard of it yet still do.
+            let forgotten = Stamped { at: row.at, value: Membership { forgotten: true, ..row.value } };
+            MEMBERSHIPS.put(&mut batch, (user, room_id), &forgotten);
             Log::append(&mut batch, 0, &Change::Forgotten { room: room_id.to_owned(), user: user.to_owned() });
             self.wake_when_visible(&mut batch, user);
             store.commit(batch).await.map(drop)

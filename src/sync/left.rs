@@ -18,7 +18,8 @@ use crate::{
     storage::{Order, Stamped, schema::rooms::Membership},
 };
 
-/// The last that the user hears of the room: once, when they left; or again at every start if the filter asks for it.
+/// The last that the user hears of the room: once, when they left; or again at every start if the filter asks for it and they
+/// have not forgotten the room. Devices that were away hear once of leaving even if it was forgotten since.
 pub(super) async fn section(
     sync: &Sync,
     reading: &Reading,
@@ -27,9 +28,9 @@ pub(super) async fn section(
 ) -> Result<Option<LeftRoom>> {
     let told = match reading.since_position() {
         Some(since) => membership.at <= since,
-        None => !reading.filter.room.include_leave,
+        None => !reading.filter.room.include_leave || membership.value.forgotten,
     };
-    if told || membership.value.forgotten {
+    if told {
         return Ok(None);
     }
     let room = &*sync.rooms.room(room_id).await?;

@@ -280,3 +280,18 @@ async fn messages_of_ignored_people_do_not_arrive() {
     alice.invite(&another, &bob).await;
     assert!(bob.sync_since(before.next_batch()).await.invited(&another).is_null());
 }
+
+#[tokio::test]
+async fn a_device_that_was_away_hears_of_leaving_a_room_that_was_forgotten_since() {
+    let server = Server::start().await;
+    let (alice, bob, room) = alice_and_bob(&server).await;
+    let before = bob.sync().await;
+    bob.leave(&room).await;
+    alice.send_text(&room, "gone").await;
+    bob.post(&format!("rooms/{}/forget", encode(&room)), json!({})).await.expect_ok();
+    let after = bob.sync_since(before.next_batch()).await;
+    assert!(!after.left(&room).is_null());
+    assert!(!after.0.to_string().contains("gone"));
+    let with_left = sync_with(&bob, json!({"room": {"include_leave": true}}), None, "").await;
+    assert!(with_left.left(&room).is_null(), "a fresh device hears nothing of it");
+}
