@@ -63,7 +63,10 @@ pub(super) async fn section(
         sync.rooms.page(&reading.snapshot, request, viewer, |event| passes(filter, event)).await?;
     events.reverse();
     let mut section = of_events(sync, reading, room, viewer, events).await?;
-    section.timeline.limited = more_after.is_some();
+    // A client that knows the room from its invitation takes `prev_batch`, from which it asks for what is older, only when
+    // there is a gap; what it was not there for is one.
+    let newly_joined = known == Known::Nothing && reading.since.is_some();
+    section.timeline.limited = more_after.is_some() || newly_joined;
     if section.timeline.prev_batch.is_none() && (section.timeline.limited || known == Known::Nothing) {
         let since = reading.since_position().unwrap_or(reading.until());
         section.timeline.prev_batch = Some(PageToken::after(Order::Live(since)).to_string());

@@ -203,7 +203,9 @@ async fn who_joins_later_sees_nothing_from_before() {
     let outside = bob.sync().await;
     bob.join(&room).await;
     alice.send_text(&room, "after").await;
-    for sync in [bob.sync_since(outside.next_batch()).await, bob.sync().await] {
+    let joined = bob.sync_since(outside.next_batch()).await;
+    assert_eq!(joined.joined(&room)["timeline"]["limited"], true, "bob was not there for what came before");
+    for sync in [joined, bob.sync().await] {
         assert_eq!(sync.texts(&room), ["after"]);
         let begun = sync.timeline(&room).iter().any(|event| event["type"] == "m.room.create");
         let known = places(&sync.joined(&room)["state"]);
