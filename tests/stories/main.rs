@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
 mod support;
 
+mod a_badge_shows_what_is_unread;
 mod a_client_keeps_up_with_its_rooms;
 mod a_message_is_sent_once;
 mod a_message_is_taken_back;
@@ -24,7 +25,9 @@ mod outsiders_see_what_was_theirs_to_see;
 mod people_arrange_their_room;
 mod people_come_and_go;
 mod people_read_back;
+mod people_see_how_far_others_have_read;
 mod people_see_who_is_online;
+mod people_see_who_is_typing;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;
 mod settings_reach_every_device;
