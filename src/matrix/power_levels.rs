@@ -81,6 +81,11 @@ impl PowerLevels {
         UserPowerLevel::Int(self.levels.users.get(user).copied().unwrap_or(self.levels.users_default))
     }
 
+    /// Whether a user stands above all levels, as creators do from version 12 on.
+    pub fn is_above_all(&self, user: &UserId) -> bool {
+        self.of(user) == UserPowerLevel::Infinite
+    }
+
     /// The level that sending an event of a type takes; a `state_key` makes it a state event.
     pub fn to_send(&self, kind: &TimelineEventType, state_key: Option<&str>) -> Int {
         let default = if state_key.is_some() { self.levels.state_default } else { self.levels.events_default };

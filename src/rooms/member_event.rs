@@ -7,7 +7,7 @@ use ruma::{
     profile::{AvatarUrl, DisplayName, UserProfile},
 };
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Intent, RoomState, Rooms, Writer};
 use crate::error::{Error, Result};
@@ -32,18 +32,39 @@ pub(super) struct MemberContent {
     /// The member whose right to invite lets this person join a restricted room.
     #[serde(skip_serializing_if = "Option::is_none", rename = "join_authorised_via_users_server")]
     pub authorised_by: Option<OwnedUserId>,
+    /// What a client adds of its own.
+    #[serde(flatten)]
+    pub custom: Map<String, Value>,
 }
+
+/// The fields that have a meaning of their own: a client does not set them by adding something to a join.
+const MEANINGFUL: [&str; 8] = [
+    "avatar_url",
+    "displayname",
+    "is_direct",
+    "join_authorised_via_users_server",
+    "membership",
+    "reason",
+    "third_party_invite",
+    "third_party_signed",
+];
 
 impl MemberContent {
     /// The bare membership.
     pub fn new(membership: MembershipState) -> Self {
         let (displayname, avatar_url, is_direct, reason, authorised_by) = (None, None, None, None, None);
-        Self { membership, displayname, avatar_url, is_direct, reason, authorised_by }
+        Self { membership, displayname, avatar_url, is_direct, reason, authorised_by, custom: Map::new() }
     }
 
     /// The membership with the reason that was given for it.
     pub fn with_reason(membership: MembershipState, reason: Option<String>) -> Self {
         Self { reason, ..Self::new(membership) }
+    }
+
+    /// The same with what a client adds of its own, as far as it has no meaning to the server.
+    pub fn with_custom(self, mut custom: Map<String, Value>) -> Self {
+        custom.retain(|key, _| !MEANINGFUL.contains(&key.as_str()));
+        Self { custom, ..self }
     }
 
     /// Whether members see the person's name and picture in it. Who removes someone does not repeat what that one shows.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use ruma::{RoomId, UserId, events::room::member::MembershipState};
 
+use serde_json::{Map, Value};
+
 use super::{
     Room, RoomState, Rooms,
     member_event::{Added, MemberContent},
@@ -35,8 +37,23 @@ impl Rooms {
     /// [`Kind::NotFound`] if this server does not know the room, [`Kind::Forbidden`] if the room's join rules do not let the
     /// user in.
     pub async fn join(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
+        self.join_with(room_id, user, reason, Map::new()).await
+    }
+
+    /// Joins a room as [`Rooms::join`] does, with something that the user's client adds to the member event.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rooms::join`].
+    pub async fn join_with(
+        &self,
+        room_id: &RoomId,
+        user: &UserId,
+        reason: Option<String>,
+        custom: Map<String, Value>,
+    ) -> Result<()> {
         let room = self.room(room_id).await?;
-        let mut content = MemberContent::with_reason(MembershipState::Join, reason);
+        let mut content = MemberContent::with_reason(MembershipState::Join, reason).with_custom(custom);
         content.authorised_by = self.restricted_join(&room, user).await?;
         self.change_membership(&room, user, user, content, |state| match state.membership(user) {
             MembershipState::Join => Ok(Verdict::Done),

@@ -1,11 +1,12 @@
 //! Sets a piece of a room's state on behalf of a client.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{
-    OwnedEventId, RoomId, UserId,
+    OwnedEventId, OwnedUserId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Intent, Rooms, Writer, aliases::aliases_in, membership::as_not_in_room};
@@ -23,7 +24,8 @@ impl Rooms {
     ///
     /// [`Kind::Forbidden`] if the rules of the room do not let the sender, [`Kind::InvalidParam`] for a type that clients
     /// cannot set, [`Kind::BadAlias`] and [`Kind::InvalidParam`] for an `m.room.canonical_alias` with an alias that does not
-    /// lead to the room or is none, and what [`Writer::add`] says of the content.
+    /// lead to the room or is none, [`Kind::BadJson`] for power levels of those who stand above them, and what
+    /// [`Writer::add`] says of the content.
     pub async fn set_state(
         &self,
         room_id: &RoomId,
@@ -43,6 +45,10 @@ impl Rooms {
                 StateEventType::RoomMember => self.sent_membership(&mut writer, sender, state_key, &content).await?,
                 StateEventType::RoomCanonicalAlias => {
                     self.check_aliases(&room.id, writer.state().get(&kind, state_key).cloned(), &content).await?;
+                    content.clone()
+                }
+                StateEventType::RoomPowerLevels => {
+                    check_levels(&writer, sender, &content)?;
                     content.clone()
                 }
                 _ => content.clone(),
@@ -73,6 +79,26 @@ impl Rooms {
             }
         }
         Ok(())
+    }
+}
+
+/// Refuses power levels that name someone who stands above them, by the mistake that it is and not as something that the
+/// sender may not do.
+fn check_levels(writer: &Writer, sender: &UserId, content: &RawValue) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Content {
+        users: BTreeMap<OwnedUserId, IgnoredAny>,
+    }
+
+    // The rules have the last word about content of another shape, and strangers are not told who created the room.
+    let Ok(Content { users }) = serde_json::from_str(content.get()) else { return Ok(()) };
+    if !writer.state().is_joined(sender) {
+        return Ok(());
+    }
+    let levels = writer.room().power_levels(writer.state())?;
+    match users.keys().find(|user| levels.is_above_all(user)) {
+        Some(user) => Err(Kind::BadJson.with(format!("{user} created the room and stands above all levels."))),
+        None => Ok(()),
     }
 }
 

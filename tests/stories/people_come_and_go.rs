@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{PATIENCE, Server, User, encode};
+use crate::support::{Answer, PATIENCE, Server, Sync, User, encode};
 
 async fn joined_rooms(user: &User) -> Value {
     user.get("joined_rooms").await.expect_ok()["joined_rooms"].take()
 }
 
 /// Tries to join a room by its id.
-async fn try_to_join(user: &User, room: &str) -> crate::support::Answer {
+async fn try_to_join(user: &User, room: &str) -> Answer {
     user.post(&format!("join/{}", encode(room)), json!({})).await
 }
 
@@ -30,7 +30,7 @@ async fn two_people_have_a_direct_chat() {
 
     let before = alice.sync().await.next_batch().to_owned();
     assert_eq!(bob.join(&room).await, room);
-    let joined = |sync: &crate::support::Sync| sync.state(&room, "m.room.member", &bob.id).is_some();
+    let joined = |sync: &Sync| sync.state(&room, "m.room.member", &bob.id).is_some();
     let sync = alice.sync_until(&before, "bob's join", joined).await;
     assert_eq!(sync.state(&room, "m.room.member", &bob.id).unwrap()["membership"], "join");
     assert_eq!(joined_rooms(&bob).await, json!([room]));
@@ -76,7 +76,7 @@ async fn a_public_room_is_open_until_one_is_banned() {
     let whom = |reason: &str| json!({"user_id": bob.id, "reason": reason});
     alice.act(&room, "kick", whom("not now")).await.expect_ok();
     let sync = bob.sync_until(&since, "the kick", |sync| !sync.left(&room).is_null()).await;
-    let kick = crate::support::Sync::newest(&sync.left(&room)["timeline"], "m.room.member").unwrap();
+    let kick = Sync::newest(&sync.left(&room)["timeline"], "m.room.member").unwrap();
     assert_eq!((&kick["sender"], &kick["content"]["reason"]), (&alice.id.as_str().into(), &"not now".into()));
 
     bob.join(&room).await;
@@ -172,6 +172,34 @@ async fn a_forgotten_room_is_gone_until_one_is_invited_again() {
     assert!(!bob.sync().await.invited(&room).is_null());
     bob.join(&room).await;
     assert!(!bob.sync().await.joined(&room).is_null());
+}
+
+#[tokio::test]
+async fn every_device_learns_of_a_departure_although_the_room_is_forgotten_at_once() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room().await;
+    let other_device = alice.log_in_again().await;
+    let since = other_device.sync().await.next_batch().to_owned();
+    alice.leave(&room).await;
+    alice.act(&room, "forget", json!({})).await.expect_ok();
+    let sync = other_device.sync_since(&since).await;
+    let leave = Sync::newest(&sync.left(&room)["timeline"], "m.room.member").unwrap();
+    assert_eq!(leave["content"]["membership"], "leave");
+    assert!(other_device.sync_since(sync.next_batch()).await.left(&room).is_null());
+}
+
+#[tokio::test]
+async fn what_a_client_adds_to_a_join_shows_in_it_unless_it_means_something() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = alice.create_room_with(json!({"preset": "public_chat"})).await;
+    let body = json!({"org.example.mood": "fine", "membership": "ban", "displayname": "Alice", "reason": "fun"});
+    bob.post(&format!("join/{}", encode(&room)), body).await.expect_ok();
+    let sync = bob.sync().await;
+    let content = sync.state(&room, "m.room.member", &bob.id).unwrap();
+    let expected = json!({"membership": "join", "displayname": "bob", "org.example.mood": "fine", "reason": "fun"});
+    assert_eq!(content, &expected);
 }
 
 #[tokio::test]

@@ -89,6 +89,7 @@ async fn published_rooms_are_listed_and_searched() {
     let all = server.stranger().get("publicRooms").await.expect_ok();
     assert_eq!(all["total_room_count_estimate"], 3);
     assert_eq!((names(&all)[0], all["chunk"][0]["num_joined_members"].as_u64()), ("Coffee", Some(2)));
+    assert_eq!(all["chunk"][0]["join_rule"], "public");
 
     let search = async |body: Value| bob.post("publicRooms", body).await.expect_ok();
     assert_eq!(names(&search(json!({"filter": {"generic_search_term": "TEA"}})).await), ["Tea"]);

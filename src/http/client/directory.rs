@@ -6,8 +6,11 @@ use axum::extract::State;
 use ruma::{
     OwnedServerName, UInt,
     api::client::directory::{get_public_rooms, get_public_rooms_filtered, get_room_visibility, set_room_visibility},
-    directory::RoomNetwork,
+    directory::{PublicRoomsChunk, RoomNetwork},
+    room::JoinRuleKind,
 };
+
+use serde::Serialize;
 
 use super::amended::{Amended, UsuallyPublic};
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
     rooms::{DirectoryBatch, DirectoryPage, DirectoryRequest, Rooms},
 };
@@ -24,15 +28,10 @@ pub async fn list(
     State(rooms): State<Rooms>,
     State(config): State<Arc<Config>>,
     Request(request): Request<get_public_rooms::v3::Request>,
-) -> Answer<get_public_rooms::v3::Response> {
+) -> Result<Json<PublicRooms>> {
     check_server(request.server, &config)?;
     let wanted = DirectoryRequest { batch: batch(request.since)?, limit: limit(request.limit), ..Default::default() };
-    let DirectoryPage { rooms, previous, next, total } = rooms.directory(&wanted).await?;
-    let mut response = get_public_rooms::v3::Response::new(rooms);
-    response.prev_batch = previous.map(|batch| batch.to_string());
-    response.next_batch = next.map(|batch| batch.to_string());
-    response.total_room_count_estimate = UInt::new(total as u64);
-    Ok(Reply(response))
+    Ok(Json(rooms.directory(&wanted).await?.into()))
 }
 
 pub async fn search(
@@ -40,21 +39,49 @@ pub async fn search(
     State(config): State<Arc<Config>>,
     _: Caller,
     Request(request): Request<get_public_rooms_filtered::v3::Request>,
-) -> Answer<get_public_rooms_filtered::v3::Response> {
+) -> Result<Json<PublicRooms>> {
     check_server(request.server, &config)?;
-    let mut response = get_public_rooms_filtered::v3::Response::new();
     if let RoomNetwork::ThirdParty(_) = request.room_network {
         // There are no bridges here whose rooms could be listed.
-        response.total_room_count_estimate = Some(UInt::MIN);
-        return Ok(Reply(response));
+        return Ok(Json(DirectoryPage::default().into()));
     }
     let wanted = DirectoryRequest { filter: request.filter, batch: batch(request.since)?, limit: limit(request.limit) };
-    let DirectoryPage { rooms, previous, next, total } = rooms.directory(&wanted).await?;
-    response.chunk = rooms;
-    response.prev_batch = previous.map(|batch| batch.to_string());
-    response.next_batch = next.map(|batch| batch.to_string());
-    response.total_room_count_estimate = UInt::new(total as u64);
-    Ok(Reply(response))
+    Ok(Json(rooms.directory(&wanted).await?.into()))
+}
+
+/// The response to both, as ruma has it, but with every join rule: ruma leaves out `public`, which clients then miss.
+#[derive(Serialize)]
+pub struct PublicRooms {
+    chunk: Vec<PublicRoom>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_batch: Option<String>,
+    total_room_count_estimate: usize,
+}
+
+#[derive(Serialize)]
+struct PublicRoom {
+    #[serde(flatten)]
+    room: PublicRoomsChunk,
+    /// Set where `room` leaves it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join_rule: Option<JoinRuleKind>,
+}
+
+impl From<DirectoryPage> for PublicRooms {
+    fn from(page: DirectoryPage) -> Self {
+        let room = |room: PublicRoomsChunk| {
+            let join_rule = (room.join_rule == JoinRuleKind::default()).then_some(JoinRuleKind::default());
+            PublicRoom { room, join_rule }
+        };
+        Self {
+            chunk: page.rooms.into_iter().map(room).collect(),
+            prev_batch: page.previous.map(|batch| batch.to_string()),
+            next_batch: page.next.map(|batch| batch.to_string()),
+            total_room_count_estimate: page.total,
+        }
+    }
 }
 
 pub async fn visibility(

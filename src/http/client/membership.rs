@@ -9,6 +9,7 @@ use ruma::api::client::{
     },
 };
 
+use super::join_content::WithContent;
 use crate::{
     error::{Error, Result},
     http::{
@@ -48,11 +49,11 @@ pub async fn join(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
     caller: Caller,
-    Request(request): Request<join_room_by_id::v3::Request>,
+    Request(WithContent { request, content }): Request<WithContent<join_room_by_id::v3::Request>>,
 ) -> Answer<join_room_by_id::v3::Response> {
     rate_limits.spend(Limit::Joins, &*caller.user_id)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
-    rooms.join(&request.room_id, &caller.user_id, request.reason).await?;
+    rooms.join_with(&request.room_id, &caller.user_id, request.reason, content).await?;
     Ok(Reply(join_room_by_id::v3::Response::new(request.room_id)))
 }
 
@@ -60,12 +61,12 @@ pub async fn join_by_id_or_alias(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
     caller: Caller,
-    Request(request): Request<join_room_by_id_or_alias::v3::Request>,
+    Request(WithContent { request, content }): Request<WithContent<join_room_by_id_or_alias::v3::Request>>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
     rate_limits.spend(Limit::Joins, &*caller.user_id)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
-    rooms.join(&room_id, &caller.user_id, request.reason).await?;
+    rooms.join_with(&room_id, &caller.user_id, request.reason, content).await?;
     Ok(Reply(join_room_by_id_or_alias::v3::Response::new(room_id)))
 }
 

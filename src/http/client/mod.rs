@@ -12,6 +12,7 @@ mod directory;
 mod discovery;
 mod events;
 mod filter;
+mod join_content;
 mod login;
 mod members;
 mod membership;

@@ -207,3 +207,14 @@ async fn a_canonical_alias_must_lead_to_the_room() {
     set(json!({ "alias": "" })).await.unwrap();
     assert_eq!(set(here).await.unwrap_err().kind, Kind::BadAlias, "it was taken out, and does not lead here any more");
 }
+
+#[tokio::test]
+async fn power_levels_that_name_a_creator_are_a_mistake() {
+    let scene = Scene::private().await;
+    let levels = json!({ "users": { user("alice").as_str(): 100 } });
+    let refused = async |name: &str| scene.set(name, "m.room.power_levels", "", levels.clone()).await.unwrap_err().kind;
+    assert_eq!(refused("alice").await, Kind::BadJson);
+    assert_eq!(refused("eve").await, Kind::Forbidden, "strangers do not learn who created the room");
+    let older = Scene::new(RoomVersionId::V11, "joined").await;
+    older.set("alice", "m.room.power_levels", "", levels.clone()).await.unwrap();
+}
