@@ -54,7 +54,7 @@ impl Rooms {
             StateAccess::Current => Order::Live(reading.snapshot.position()),
             StateAccess::AtLeave(order) => order,
         };
-        let order = at.map_or(last, |at| at.place().min(last));
+        let order = at.map_or(last, |at| at.moment().min(last));
         if order != last && !reading.viewer.may_see_place(order) {
             return Err(not_in_room());
         }

@@ -1,6 +1,7 @@
 //! Pagination tokens: what clients hold between two pages of a timeline, and what they mean.
 //!
-//! A token is `t` or `b` with the number of a place, or the token of a sync, whose leading number is a position as well.
+//! A token of ours is `t` or `b` with the number of a place, and in a sync the position of that sync behind it. The token of a
+//! sync is understood as well.
 
 use std::{fmt, str::FromStr};
 
@@ -12,38 +13,54 @@ use crate::{
 };
 
 /// A boundary in a room's timeline: right after a place, whether or not an event stands there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct PageToken(Order);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageToken {
+    place: Order,
+    /// Up to where the client knows the room. A sync gives its token for what came before its timeline also to those who
+    /// then ask for the members as of that sync.
+    known: Option<Position>,
+}
 
 impl PageToken {
     /// The boundary before every event; backfilled history never reaches down to its place.
-    pub const START: Self = Self(Order::Backfilled(0));
+    pub const START: Self = Self::after(Order::Backfilled(0));
 
     /// The boundary right after a place.
-    pub const fn after(order: Order) -> Self {
-        Self(order)
+    pub const fn after(place: Order) -> Self {
+        Self { place, known: None }
     }
 
     /// The boundary right before a place.
     pub fn before(order: Order) -> Self {
-        Self(preceding(order).unwrap_or(order))
+        Self::after(preceding(order).unwrap_or(order))
     }
 
     /// The boundary at a position of the log: everything at or below it is before the boundary.
     pub const fn at(position: Position) -> Self {
-        Self(Order::Live(position))
+        Self::after(Order::Live(position))
+    }
+
+    /// The same boundary for a client that knows the room up to `position`.
+    #[must_use]
+    pub const fn known_until(self, position: Position) -> Self {
+        Self { known: Some(position), ..self }
     }
 
     /// The last place before the boundary.
     pub const fn place(self) -> Order {
-        self.0
+        self.place
+    }
+
+    /// The place up to which the client that holds the token knows the room.
+    pub fn moment(self) -> Order {
+        self.known.map_or(self.place, Order::Live)
     }
 
     /// The part of a room's timeline that a reader who stands here and goes in `direction` has ahead.
     pub fn ahead(self, room_id: &OwnedRoomId, direction: Direction) -> KeyRange<(OwnedRoomId, Order)> {
         match direction {
-            Direction::Forward => KeyRange::prefix_after((room_id,), self.0),
-            Direction::Reverse => KeyRange::prefix_until((room_id,), self.0),
+            Direction::Forward => KeyRange::prefix_after((room_id,), self.place),
+            Direction::Reverse => KeyRange::prefix_until((room_id,), self.place),
         }
     }
 
@@ -58,10 +75,11 @@ impl PageToken {
 
 impl fmt::Display for PageToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Order::Live(position) => write!(f, "t{position}"),
-            Order::Backfilled(number) => write!(f, "b{number}"),
+        match self.place {
+            Order::Live(position) => write!(f, "t{position}")?,
+            Order::Backfilled(number) => write!(f, "b{number}")?,
         }
+        self.known.map_or(Ok(()), |position| write!(f, "_{position}"))
     }
 }
 
@@ -70,22 +88,35 @@ impl FromStr for PageToken {
 
     /// Reads a token of ours, or of a sync, of which only the position counts here.
     fn from_str(token: &str) -> Result<Self> {
-        let unknown = || Error::invalid("The server does not know this pagination token.");
-        let (mark, rest) = token.split_at_checked(1).ok_or_else(unknown)?;
-        let digits = match mark {
-            "s" => rest.split('_').next().unwrap_or_default(),
-            _ => rest,
-        };
-        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(unknown());
-        }
-        let number: u64 = digits.parse().map_err(|_| unknown())?;
-        match mark {
-            "t" | "s" if Position::from(number).pending_slot().is_none() => Ok(Self::at(number.into())),
-            "b" => Ok(Self(Order::Backfilled(number))),
-            _ => Err(unknown()),
-        }
+        parse(token).ok_or_else(|| Error::invalid("The server does not know this pagination token."))
     }
+}
+
+fn parse(token: &str) -> Option<PageToken> {
+    let (mark, rest) = token.split_at_checked(1)?;
+    let (place, known) = match rest.split_once('_') {
+        Some((place, known)) => (place, Some(known)),
+        None => (rest, None),
+    };
+    let place = match mark {
+        "t" | "s" => Order::Live(position(place)?),
+        "b" => Order::Backfilled(number(place)?),
+        _ => return None,
+    };
+    let token = PageToken::after(place);
+    match known {
+        Some(known) if mark != "s" => Some(token.known_until(position(known)?)),
+        _ => Some(token),
+    }
+}
+
+/// A number written in digits alone, unlike what the standard library accepts.
+fn number(digits: &str) -> Option<u64> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+fn position(digits: &str) -> Option<Position> {
+    number(digits).map(Position::from).filter(|position| position.pending_slot().is_none())
 }
 
 /// The place right before another one; `None` before the first.
@@ -127,6 +158,7 @@ mod tests {
         assert_eq!(read("s17"), at(17));
         assert_eq!(read("s17_c0ffee_4"), at(17));
         assert_eq!(read("b17"), Some(PageToken::after(Order::Backfilled(17))));
+        assert_eq!(read("t17_20"), Some(PageToken::at(17.into()).known_until(20.into())));
         assert_eq!(PageToken::START.to_string(), "b0");
     }
 
@@ -134,8 +166,10 @@ mod tests {
     fn what_is_no_token_is_refused() {
         let huge = format!("t{}", u64::MAX);
         let too_large = format!("t{}0", u64::MAX);
-        for token in ["", "t", "17", "s", "s_1", "t17_4", "b1_1", "t-1", "t+1", "t1.5", "x17", "ü17", &huge, &too_large]
-        {
+        for token in [
+            "", "t", "17", "s", "s_1", "t_1", "t17_", "t17_a", "t1_2_3", "t-1", "t+1", "t1.5", "x17", "ü17", &huge,
+            &too_large,
+        ] {
             assert_eq!(read(token), None, "{token:?}");
         }
     }
@@ -149,11 +183,15 @@ mod tests {
         fn a_token_means_the_same_when_it_comes_back(order in orders()) {
             let boundary = PageToken::after(order);
             prop_assert_eq!(read(&boundary.to_string()), Some(boundary));
+            prop_assert_eq!(boundary.moment(), order);
+            let known = boundary.known_until(9.into());
+            prop_assert_eq!(read(&known.to_string()), Some(known));
+            prop_assert_eq!((known.place(), known.moment()), (order, Order::Live(9.into())));
         }
 
         #[test]
         fn a_boundary_lies_between_neighbours(order in orders()) {
-            prop_assert!(PageToken::before(order) < PageToken::after(order));
+            prop_assert!(PageToken::before(order).place() < order);
             prop_assert_eq!(following(PageToken::before(order).place()), order);
             prop_assert_eq!(preceding(following(order)), Some(order));
         }

@@ -69,7 +69,7 @@ pub(super) async fn section(
     section.timeline.limited = more_after.is_some() || newly_joined;
     if section.timeline.prev_batch.is_none() && (section.timeline.limited || known == Known::Nothing) {
         let since = reading.since_position().unwrap_or(reading.until());
-        section.timeline.prev_batch = Some(PageToken::after(Order::Live(since)).to_string());
+        section.timeline.prev_batch = Some(PageToken::at(since).known_until(reading.until()).to_string());
     }
     Ok(section)
 }
@@ -85,6 +85,7 @@ pub(super) async fn of_events(
     let mut timeline = Timeline::new();
     let recipient = Recipient { viewer, device: &reading.device };
     timeline.events = sync.rooms.render_sync(&reading.snapshot, room, recipient, &events).await?;
-    timeline.prev_batch = events.first().map(|event| PageToken::before(event.order).to_string());
+    timeline.prev_batch =
+        events.first().map(|event| PageToken::before(event.order).known_until(reading.until()).to_string());
     Ok(Section { timeline, events })
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ruma::{
     api::{
         IncomingRequest, Metadata,
-        client::{directory::set_room_visibility, push::set_pushrule, session::login},
+        client::{directory::set_room_visibility, message::get_message_events, push::set_pushrule, session::login},
         error::DeserializationError,
     },
     exports::http,
@@ -13,16 +13,23 @@ use ruma::{
 };
 use serde::{Deserialize, de::IgnoredAny};
 
-/// The request of an endpoint whose body went through `A` first.
+/// The request of an endpoint whose body and query went through `A` first.
 pub struct Amended<A: Amend>(pub A::Request);
 
-/// What has to happen to the body of an endpoint's requests.
+/// What has to happen to an endpoint's requests.
 pub trait Amend {
     /// The endpoint's request.
     type Request: IncomingRequest;
 
     /// Checks or changes a body.
-    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>>;
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(body))
+    }
+
+    /// What is added to a query.
+    fn add_to_query(_query: &str) -> Option<&'static str> {
+        None
+    }
 }
 
 /// A login without a `type` is refused, where ruma 0.17 panics.
@@ -75,6 +82,19 @@ impl Amend for UsuallyPublic {
     }
 }
 
+/// A page of history goes forward if nobody says where, as old clients expect. They also expect to hear that a room is
+/// closed to them before they hear that something is missing.
+pub enum UsuallyForward {}
+
+impl Amend for UsuallyForward {
+    type Request = get_message_events::v3::Request;
+
+    fn add_to_query(query: &str) -> Option<&'static str> {
+        let says = query.split('&').any(|pair| pair.split('=').next() == Some("dir"));
+        (!says).then_some("dir=f")
+    }
+}
+
 impl<A: Amend> Metadata for Amended<A> {
     const METHOD: http::Method = A::Request::METHOD;
     const RATE_LIMITED: bool = A::Request::RATE_LIMITED;
@@ -91,8 +111,22 @@ impl<A: Amend> IncomingRequest for Amended<A> {
         request: http::Request<&[u8]>,
         path_args: &[&str],
     ) -> Result<Self, DeserializationError> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = A::amend(body)?;
+        if let Some(added) = A::add_to_query(head.uri.query().unwrap_or_default()) {
+            head.uri = with_query(&head.uri, added);
+        }
         A::Request::try_from_http_request_inner(http::Request::from_parts(head, &*body), path_args).map(Self)
     }
+}
+
+/// The address with one more pair in its query.
+fn with_query(uri: &http::Uri, added: &str) -> http::Uri {
+    let query = match uri.query() {
+        Some(query) if !query.is_empty() => format!("{query}&{added}"),
+        _ => added.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("{}?{query}", uri.path()).parse().ok();
+    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
 }

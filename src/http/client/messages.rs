@@ -4,6 +4,7 @@
 use axum::extract::State;
 use ruma::api::{Direction as Wanted, client::message::get_message_events};
 
+use super::amended::{Amended, UsuallyForward};
 use crate::{
     http::{
         authenticate::Caller,
@@ -17,7 +18,7 @@ use crate::{
 pub async fn get(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Request(request): Request<get_message_events::v3::Request>,
+    Request(Amended(request)): Request<Amended<UsuallyForward>>,
 ) -> Answer<get_message_events::v3::Response> {
     let reader = Reader { user: &caller.user_id, device: &caller.device_id };
     let page = MessagesRequest {
