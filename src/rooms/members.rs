@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use ruma::{
-    OwnedUserId, RoomId, UserId,
+    OwnedMxcUri, OwnedUserId, RoomId, UserId,
+    api::client::membership::joined_members::v3::RoomMember,
     events::{
         StateEventType,
         room::member::{MembershipState, RoomMemberEvent},
     },
     serde::Raw,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::{PageToken, Reader, Rooms, membership::not_in_room, visibility::StateAccess};
 use crate::{error::Result, matrix::event::Event, storage::Order};
@@ -22,17 +24,6 @@ pub struct MemberFilter {
     pub membership: Option<MembershipState>,
     /// Those with any other membership than this.
     pub not_membership: Option<MembershipState>,
-}
-
-/// What a joined member shows of themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct MemberProfile {
-    /// The name, if they have one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub display_name: Option<String>,
-    /// The picture, if they have one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub avatar_url: Option<String>,
 }
 
 impl Rooms {
@@ -70,13 +61,9 @@ impl Rooms {
     /// # Errors
     ///
     /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the user is not one of them.
-    pub async fn joined_members(
-        &self,
-        room_id: &RoomId,
-        user: &UserId,
-    ) -> Result<BTreeMap<OwnedUserId, MemberProfile>> {
+    pub async fn joined_members(&self, room_id: &RoomId, user: &UserId) -> Result<BTreeMap<OwnedUserId, RoomMember>> {
         let state = self.room_of_member(room_id, user).await?.current();
-        let profile = |user: &OwnedUserId| state.member(user).map(|event| MemberProfile::of(event)).unwrap_or_default();
+        let profile = |user: &OwnedUserId| state.member(user).map(|event| profile(event)).unwrap_or_default();
         Ok(state.joined.iter().map(|user| (user.clone(), profile(user))).collect())
     }
 }
@@ -93,21 +80,20 @@ impl MemberFilter {
     }
 }
 
-impl MemberProfile {
-    /// The profile in a member event, without what has the wrong shape.
-    fn of(event: &Event) -> Self {
-        #[derive(Deserialize)]
-        struct Content {
-            #[serde(default)]
-            displayname: serde_json::Value,
-            #[serde(default)]
-            avatar_url: serde_json::Value,
-        }
-
-        let text = |value: serde_json::Value| value.as_str().map(str::to_owned);
-        event.content_as::<Content>().map_or_else(
-            |_| Self::default(),
-            |content| Self { display_name: text(content.displayname), avatar_url: text(content.avatar_url) },
-        )
+/// The profile in a member event, without what has the wrong shape.
+fn profile(event: &Event) -> RoomMember {
+    #[derive(Deserialize)]
+    struct Content {
+        #[serde(default)]
+        displayname: Value,
+        #[serde(default)]
+        avatar_url: Value,
     }
+
+    let mut profile = RoomMember::new();
+    if let Ok(content) = event.content_as::<Content>() {
+        profile.display_name = content.displayname.as_str().map(str::to_owned);
+        profile.avatar_url = content.avatar_url.as_str().map(OwnedMxcUri::from);
+    }
+    profile
 }

@@ -54,7 +54,7 @@ pub use self::{
     context::Context,
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
-    members::{MemberFilter, MemberProfile},
+    members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,
     reading::{Reader, Reading},

@@ -1,23 +1,15 @@
 //! Who belongs to a room
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#getting-events-for-a-room)).
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
-use ruma::{
-    OwnedUserId,
-    api::client::membership::{get_member_events, joined_members},
-};
-use serde::Serialize;
+use ruma::api::client::membership::{get_member_events, joined_members};
 
 use crate::{
-    error::Result,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
-        json::Json,
     },
-    rooms::{MemberFilter, MemberProfile, Reader, Rooms},
+    rooms::{MemberFilter, Reader, Rooms},
 };
 
 /// `GET /rooms/{roomId}/members`
@@ -33,19 +25,12 @@ pub async fn all(
     Ok(Reply(get_member_events::v3::Response::new(members)))
 }
 
-/// The joined members. Unlike in ruma's type, a name or picture that is not there is `null`, since some clients count on the
-/// keys.
-#[derive(Serialize)]
-pub struct Joined {
-    joined: BTreeMap<OwnedUserId, MemberProfile>,
-}
-
 /// `GET /rooms/{roomId}/joined_members`
 pub async fn joined(
     State(rooms): State<Rooms>,
     caller: Caller,
     Request(request): Request<joined_members::v3::Request>,
-) -> Result<Json<Joined>> {
+) -> Answer<joined_members::v3::Response> {
     let joined = rooms.joined_members(&request.room_id, &caller.user_id).await?;
-    Ok(Json(Joined { joined }))
+    Ok(Reply(joined_members::v3::Response::new(joined)))
 }
