@@ -2,18 +2,29 @@
 
 import "./node20.mjs";
 
-import { createClient, Direction, EventType, ReceiptType, SyncState } from "matrix-js-sdk";
+import {
+    createClient,
+    Direction,
+    EventStatus,
+    EventType,
+    PendingEventOrdering,
+    ReceiptType,
+    SyncState,
+} from "matrix-js-sdk";
 import { logger as sharedLogger } from "matrix-js-sdk/lib/logger.js";
 
 import { eventually } from "./story.mjs";
 
 /** As many messages as a chat app shows at first; what is older it asks for. */
 const INITIAL_SYNC_LIMIT = 20;
-const PAGE = 10;
+const PAGE = 30;
 
 // What parts of the SDK say to no client's logger in particular would hide the steps.
 sharedLogger.methodFactory = () => () => {};
 sharedLogger.rebuild();
+
+/** Every device there was. */
+export const devices = [];
 
 export class Device {
     /** What a chat app keeps on disk: `user_id`, `device_id` and `access_token`. */
@@ -34,6 +45,7 @@ export class Device {
             deviceId: session.device_id,
             logger: collecting(this.complaints),
         });
+        devices.push(this);
     }
 
     /** Makes an account, going through the steps that the server asks for. */
@@ -70,6 +82,7 @@ export class Device {
         await this.client.startClient({
             initialSyncLimit: INITIAL_SYNC_LIMIT,
             lazyLoadMembers: true,
+            pendingEventOrdering: PendingEventOrdering.Detached,
             threadSupport: true,
         });
         await eventually(`${this} syncs`, () => this.isSyncing);
@@ -96,7 +109,7 @@ export class Device {
         return this.client.getRoom(roomId)?.getMyMembership();
     }
 
-    /** The memberships of everybody who is or was in the room; the members are asked for when they are not there yet. */
+    /** The memberships of everybody who is or was in the room; the app asks for those it does not know yet. */
     async members(roomId) {
         const room = this.room(roomId);
         await room.loadMembersIfNeeded();
@@ -121,6 +134,11 @@ export class Device {
             throw new Error(`${this} does not show ${eventId}; it shows ${this.shownTexts(roomId).join(" · ")}`);
         }
         return event;
+    }
+
+    /** The messages that the app tried in vain to send. */
+    unsent(roomId) {
+        return this.room(roomId).getPendingEvents().filter((event) => event.status === EventStatus.NOT_SENT);
     }
 
     /** All messages that the app shows after the user has scrolled up as far as it goes, oldest first. */
