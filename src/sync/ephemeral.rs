@@ -31,7 +31,7 @@ pub(super) async fn section(
             Known::Nothing => None,
             Known::Until(since) => Some(since),
         };
-        let receipts = sync.rooms.receipts_since(&reading.snapshot, &room.id, &reading.user, since).await?;
+        let receipts = sync.rooms.receipts_since(&reading.snapshot, &room.id, viewer, since).await?;
         section.events = receipts.into_iter().map(event).collect::<Result<_>>()?;
     }
     if wanted("m.typing")
@@ -45,7 +45,10 @@ pub(super) async fn section(
 /// Who is typing, if that is news to the device.
 fn typing(sync: &Sync, reading: &Reading, room: &Room, viewer: &Viewer, known: Known) -> Option<TypingEventContent> {
     let since = reading.since.filter(|_| known != Known::Nothing).map(|since| since.ephemeral);
-    let typists = sync.rooms.typing_since(&room.id, since.map_or(0, |since| sync.ephemerals.since(since)))?;
+    let changed = sync.rooms.typing_since(&room.id, since.map_or(0, |since| sync.ephemerals.since(since)));
+    // Who was typing when the server stopped was never seen to stop.
+    let restarted = since.is_some_and(|since| since.boot != sync.ephemerals.current().boot);
+    let typists = changed.or_else(|| restarted.then(Vec::new))?;
     let typists: Vec<_> = typists.into_iter().filter(|user| !viewer.ignored().contains(user)).collect();
     // Who was told of nobody does not need to be told that nobody types.
     (since.is_some() || !typists.is_empty()).then(|| TypingEventContent::new(typists))

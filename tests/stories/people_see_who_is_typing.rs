@@ -88,6 +88,18 @@ async fn typing_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn typing_does_not_outlive_the_server() {
+    let mut server = Server::start().await;
+    let (alice, bob, room) = alice_and_bob(&server).await;
+    start_typing(&alice, &room, LONG).await;
+    let typing = bob.sync().await;
+    assert_eq!(typists(&typing, &room), Some(json!([alice.id])));
+    server.kill_and_restart().await;
+    alice.send_text(&room, "done").await;
+    assert_eq!(typists(&bob.sync_since(typing.next_batch()).await, &room), Some(json!([])));
+}
+
+#[tokio::test]
 async fn typing_is_not_for_those_outside() {
     let server = Server::start().await;
     let (alice, bob, room) = alice_and_bob(&server).await;

@@ -115,7 +115,8 @@ impl Rooms {
         }
         let event_id = event.event.id.clone();
         let received_at = self.shared.clock.millis();
-        let receipt = Receipt { reader: reader.to_owned(), kind, thread: thread.to_owned(), event_id, received_at };
+        let (order, reader_id, thread) = (event.order, reader.to_owned(), thread.to_owned());
+        let receipt = Receipt { reader: reader_id, kind, thread, event_id, order, received_at };
         RECEIPTS_BY_POSITION.put(batch, (room_id, at), &receipt);
         let private = kind == ReceiptKind::Private;
         let change = Change::Receipt { room: room_id.clone(), user: reader.to_owned(), private };

@@ -8,7 +8,7 @@ use ruma::{
 use super::ReceiptKind;
 use crate::{
     error::{Error, Result},
-    rooms::Rooms,
+    rooms::{Rooms, Viewer},
     storage::{
         Direction, KeyRange, Position, Snapshot,
         schema::rooms::{RECEIPTS, RECEIPTS_BY_POSITION, Receipt},
@@ -19,8 +19,8 @@ use crate::{
 const NEWEST: usize = 1_000;
 
 impl Rooms {
-    /// The receipts that came after `since`, or that stand if there is no `since`, as `reader` may know them: the newest of a
-    /// crowd's and all of the reader's own.
+    /// The receipts that came after `since`, or that stand if there is no `since`, as `viewer` may know them: at events that
+    /// they may see, the newest of a crowd's and all of the viewer's own.
     ///
     /// There is more than one content only when somebody read up to the same event in several ways, for which one content
     /// has no room. The receipt for no thread in particular then comes first.
@@ -28,9 +28,10 @@ impl Rooms {
         &self,
         snapshot: &Snapshot,
         room_id: &RoomId,
-        reader: &UserId,
+        viewer: &Viewer,
         since: Option<Position>,
     ) -> Result<Vec<ReceiptEventContent>> {
+        let reader = viewer.user();
         let news = KeyRange::prefix_after((room_id,), since.unwrap_or(Position::ZERO));
         let mut rows = RECEIPTS_BY_POSITION.scan(snapshot, news, Direction::Reverse, NEWEST).await?;
         if rows.len() == NEWEST
@@ -39,8 +40,12 @@ impl Rooms {
             let (since, oldest) = (since.unwrap_or(Position::ZERO), *oldest);
             rows.extend(own_between(snapshot, room_id, reader, since, oldest).await?);
         }
-        let receipts = rows.into_iter().map(|(_, receipt)| receipt);
-        contents(receipts.filter(|receipt| receipt.kind == ReceiptKind::Public || receipt.reader == *reader).collect())
+        let known = |receipt: &Receipt| match receipt.kind {
+            _ if receipt.reader == *reader => true,
+            ReceiptKind::Public => viewer.may_see_place(receipt.order),
+            ReceiptKind::Private => false,
+        };
+        contents(rows.into_iter().map(|(_, receipt)| receipt).filter(known).collect())
     }
 
     /// Whether a receipt came in a room after `since`, be it private or not.

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     error::Kind,
     rooms::tests::{rooms, text},
+    storage::Order,
 };
 
 fn alice() -> OwnedUserId {
@@ -53,7 +54,8 @@ impl Scene {
     /// The contents that `reader` gets, as JSON without times.
     async fn news(&self, reader: &UserId, since: Option<Position>) -> Vec<Value> {
         let snapshot = self.rooms.shared.store.snapshot();
-        let contents = self.rooms.receipts_since(&snapshot, &self.id, reader, since).await.unwrap();
+        let viewer = self.rooms.viewer(&snapshot, &self.id, reader).await.unwrap();
+        let contents = self.rooms.receipts_since(&snapshot, &self.id, &viewer, since).await.unwrap();
         let mut contents: Vec<Value> = contents.iter().map(|content| serde_json::to_value(content).unwrap()).collect();
         let events = contents.iter_mut().flat_map(|content| content.as_object_mut().unwrap().values_mut());
         let kinds = events.flat_map(|event| event.as_object_mut().unwrap().values_mut());
@@ -153,6 +155,20 @@ async fn a_receipt_must_stand_in_its_thread() {
 }
 
 #[tokio::test]
+async fn who_comes_later_does_not_learn_what_was_read_before() {
+    let scene = Scene::new().await;
+    let one = scene.say("1", None).await;
+    scene.read(&bob(), public(EVERYWHERE), &one).await.unwrap();
+    let carol = owned_user_id!("@carol:example.org");
+    scene.rooms.invite(&scene.id, &alice(), &carol, None).await.unwrap();
+    scene.rooms.join(&scene.id, &carol, None).await.unwrap();
+    assert_eq!(scene.news(&carol, None).await, [""; 0]);
+    let two = scene.say("2", None).await;
+    scene.read(&bob(), public(EVERYWHERE), &two).await.unwrap();
+    assert_eq!(scene.news(&carol, None).await, [json!({ &*two: { "m.read": { bob(): {} } } })]);
+}
+
+#[tokio::test]
 async fn only_members_read_and_only_what_they_see() {
     let scene = Scene::new().await;
     let one = scene.say("1", None).await;
@@ -207,8 +223,8 @@ async fn of_a_crowd_only_the_newest_receipts_come_and_ones_own() {
     batch.slots(1_500);
     for slot in 0..1_500 {
         let reader = UserId::parse(format!("@reader{slot}:example.org")).unwrap();
-        let (event_id, thread) = (one.clone(), String::new());
-        let receipt = Receipt { reader, kind: ReceiptKind::Public, thread, event_id, received_at: 1_000 };
+        let (event_id, thread, order) = (one.clone(), String::new(), Order::Live(scene.position()));
+        let receipt = Receipt { reader, kind: ReceiptKind::Public, thread, event_id, order, received_at: 1_000 };
         RECEIPTS_BY_POSITION.put(&mut batch, (&scene.id, Position::pending(slot)), &receipt);
     }
     scene.rooms.shared.store.commit(batch).await.unwrap();

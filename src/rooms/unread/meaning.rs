@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::fold::Meaning;
 use crate::{
+    error::Result,
     matrix::{
         event::Event,
         power_levels::PowerLevels,
@@ -24,18 +25,21 @@ pub(super) struct Surroundings<'a> {
     room: &'a Room,
     reader: &'a UserId,
     state: Arc<RoomState>,
-    /// What rules look at, read from the state once and again when that part of it changes.
-    power_levels: Option<PowerLevels>,
+    /// What rules look at in the state, once it was read and until that part of the state changes.
+    read: Option<Read>,
+}
+
+/// What push rules look at in a room's state, besides the number of members.
+struct Read {
+    power_levels: PowerLevels,
+    /// The reader's name in the room.
     display_name: Option<String>,
 }
 
 impl<'a> Surroundings<'a> {
     /// The room in this state.
     pub fn new(room: &'a Room, reader: &'a UserId, state: Arc<RoomState>) -> Self {
-        let mut surroundings = Self { room, reader, state, power_levels: None, display_name: None };
-        surroundings.read_power_levels();
-        surroundings.read_display_name();
-        surroundings
+        Self { room, reader, state, read: None }
     }
 
     /// What the next event means to the reader.
@@ -44,25 +48,28 @@ impl<'a> Surroundings<'a> {
     /// event belongs to: somebody who answers in one thread has not seen the others. State events do not count as sent, since
     /// a new display name brings one into each of the user's rooms. A redacted event means nothing to anybody; it does not
     /// even tell its thread any more.
-    pub fn meaning_of(&self, event: &TimelineEvent, viewer: &Viewer, rules: &Ruleset) -> Meaning {
+    pub fn meaning_of(&mut self, event: &TimelineEvent, viewer: &Viewer, rules: &Ruleset) -> Result<Meaning> {
         let TimelineEvent { order, header, event } = event;
         if header.redacted_by.is_some() {
-            return Meaning::Nothing;
+            return Ok(Meaning::Nothing);
         }
         if event.sender == self.reader {
-            return if event.is_state() { Meaning::Nothing } else { Meaning::Own };
+            return Ok(if event.is_state() { Meaning::Nothing } else { Meaning::Own });
         }
         if viewer.ignored().contains(&event.sender) || !viewer.may_see(*order, event) {
-            return Meaning::Nothing;
+            return Ok(Meaning::Nothing);
         }
-        let Some(power_levels) = &self.power_levels else { return Meaning::Nothing };
+        let Read { power_levels, display_name } = match &mut self.read {
+            Some(read) => read,
+            unread => unread.insert(Read::of(self.room, self.reader, &self.state)?),
+        };
         let reader = Reader {
             user_id: self.reader,
-            display_name: self.display_name.as_deref(),
+            display_name: display_name.as_deref(),
             joined_members: self.state.joined.len() as u64,
             power_levels,
         };
-        evaluate(rules, &Subject::new(event), &reader).into()
+        Ok(evaluate(rules, &Subject::new(event), &reader).into())
     }
 
     /// Goes on behind an event.
@@ -70,29 +77,21 @@ impl<'a> Surroundings<'a> {
         if !event.is_state() {
             return;
         }
-        let (is_levels, is_own) =
-            (event.kind == TimelineEventType::RoomPowerLevels, event.target() == Some(self.reader));
+        if event.kind == TimelineEventType::RoomPowerLevels || event.target() == Some(self.reader) {
+            self.read = None;
+        }
         Arc::make_mut(&mut self.state).set(Arc::new(event));
-        if is_levels {
-            self.read_power_levels();
-        }
-        if is_own {
-            self.read_display_name();
-        }
     }
+}
 
-    fn read_power_levels(&mut self) {
-        let levels = self.state.get(&StateEventType::RoomPowerLevels, "").map(|event| &**event);
-        let create = self.state.get(&StateEventType::RoomCreate, "");
-        self.power_levels = create.map(|create| PowerLevels::read(self.room.rules, create, levels));
-    }
-
-    fn read_display_name(&mut self) {
+impl Read {
+    fn of(room: &Room, reader: &UserId, state: &RoomState) -> Result<Self> {
         #[derive(Deserialize)]
         struct Content {
             displayname: Option<String>,
         }
-        let member = self.state.content::<Content>(&StateEventType::RoomMember, self.reader.as_str());
-        self.display_name = member.and_then(|content| content.displayname);
+        let member = state.content::<Content>(&StateEventType::RoomMember, reader.as_str());
+        let display_name = member.and_then(|content| content.displayname);
+        Ok(Self { power_levels: room.power_levels(state)?, display_name })
     }
 }

@@ -155,7 +155,7 @@ impl Rooms {
         event: TimelineEvent,
     ) -> Result<()> {
         let Question { snapshot, room, viewer, rules } = question;
-        let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset);
+        let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset)?;
         if meaning != Meaning::Nothing {
             let thread = self.thread_of(snapshot, room, &event.event).await?;
             fold.note(event.order, thread, meaning);

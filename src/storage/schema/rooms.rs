@@ -191,6 +191,8 @@ pub struct Receipt {
     pub thread: String,
     /// The last event that was read.
     pub event_id: OwnedEventId,
+    /// The place of that event.
+    pub order: Order,
     /// When the receipt came, in milliseconds since the Unix epoch.
     pub received_at: u64,
 }
