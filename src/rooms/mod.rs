@@ -64,7 +64,7 @@ pub use self::{
     state::RoomState,
     timeline::{Page, PageRequest, TimelineEvent},
     unread::{Counts, Unread},
-    visibility::Viewer,
+    visibility::{StateAccess, Viewer},
 };
 use self::{load::LoadedRooms, typing::Typing, unread::UnreadMemos};
 use crate::{

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use ruma::{
     DeviceId, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
-    events::{AnyStateEvent, AnySyncTimelineEvent, AnyTimelineEvent},
+    events::{AnyStateEvent, AnySyncStateEvent, AnySyncTimelineEvent, AnyTimelineEvent},
     serde::Raw,
 };
 use serde_json::value::RawValue;
@@ -139,8 +139,17 @@ impl Renderer<'_> {
 
     /// An event of `state`, with its room id. It says what holds and not how that came about.
     pub fn state_of(&self, state: &RoomState, event: &Event) -> Raw<AnyStateEvent> {
+        client_event::state(event, &self.state_unsigned(state, event))
+    }
+
+    /// An event of `state` where the answer names the room elsewhere.
+    pub fn sync_state_of(&self, state: &RoomState, event: &Event) -> Raw<AnySyncStateEvent> {
+        client_event::sync_state(event, &self.state_unsigned(state, event))
+    }
+
+    fn state_unsigned(&self, state: &RoomState, event: &Event) -> Unsigned<'_> {
         let redacted_because = self.redaction(state.redaction_of(&event.id));
-        client_event::state(event, &Unsigned { redacted_because, ..Unsigned::at(self.now, event) })
+        Unsigned { redacted_because, ..Unsigned::at(self.now, event) }
     }
 
     /// What the event carries for this recipient besides what its sender signed.

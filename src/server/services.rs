@@ -66,7 +66,7 @@ impl Ready {
         .await?;
         let account_data = users.account_data.clone();
         let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone() };
-        let sync = Sync::new(store.clone(), clock.clone(), notifier, ephemerals, shutdown.clone(), sources);
+        let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
             admin: Admin::new(&users, clock.clone()),

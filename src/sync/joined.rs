@@ -63,7 +63,7 @@ pub(super) async fn section(
     let until = Order::Live(reading.until());
     let timeline = timeline::section(sync, reading, room, &viewer, known).await?;
     let whole = known == Known::Nothing || reading.extent == StateExtent::Full;
-    let scope = Scope { room, known, whole, until };
+    let scope = Scope { room, viewer: &viewer, known, whole, until };
     let delta = state::delta(sync, reading, &scope, &timeline).await?;
 
     let mut section = JoinedRoom::new();

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    rooms::{Room, Viewer},
+    rooms::{Room, StateAccess, Viewer},
     storage::{Order, Stamped, schema::rooms::Membership},
 };
 
@@ -39,15 +39,15 @@ pub(super) async fn section(
     let was_in = |since| viewer.membership_at(Order::Live(since)) == MembershipState::Join;
     let known = reading.since_position().filter(|since| was_in(*since)).map_or(Known::Nothing, Known::Until);
     let mut section = LeftRoom::new();
-    if viewer.was_ever_joined() {
+    if let Some(until) = last_seen(&viewer, left_at).filter(|seen| *seen == left_at || reading.since.is_none()) {
         let timeline = timeline::section(sync, reading, room, &viewer, known).await?;
-        let scope = Scope { room, known, whole: known == Known::Nothing, until: left_at };
+        let scope = Scope { room, viewer: &viewer, known, whole: known == Known::Nothing, until };
         let delta = state::delta(sync, reading, &scope, &timeline).await?;
         section.state = state::section(sync, reading, &scope, &timeline, delta, &[]).await?;
         section.account_data.events = account_data::of_room(sync, reading, room_id, None).await?;
         section.timeline = timeline.timeline;
     } else {
-        // Who only was invited, knocked or banned learns that it is over, and nothing of the room.
+        // Who was only invited or knocked lately, or is banned from outside, learns that it is over and nothing of the room.
         section.timeline = own_leave(sync, reading, room, &viewer, left_at).await?.timeline;
         section.state = match reading.state_style {
             StateStyle::Before => State::Before(StateEvents::new()),
@@ -55,6 +55,18 @@ pub(super) async fn section(
         };
     }
     Ok(Some(section))
+}
+
+/// The last place at which someone who was a member could see the room: where they left, or where they are banned from or
+/// gave up on since, if the world may read it.
+fn last_seen(viewer: &Viewer, left_at: Order) -> Option<Order> {
+    if !viewer.was_ever_joined() {
+        return None;
+    }
+    match viewer.state_access().ok()? {
+        StateAccess::AtLeave(order) => Some(order),
+        StateAccess::Current => Some(left_at),
+    }
 }
 
 /// The event that ended the user's relation to the room, alone.

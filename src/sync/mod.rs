@@ -33,7 +33,6 @@ use tokio::time::{Instant, timeout_at};
 pub use self::token::SyncToken;
 use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
 use crate::{
-    clock::Clock,
     error::Result,
     presence::{Availability, Presence},
     rooms::Rooms,
@@ -50,7 +49,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 #[derive(Clone)]
 pub struct Sync {
     store: Store,
-    clock: Clock,
     notifier: Notifier,
     ephemerals: Ephemerals,
     shutdown: Shutdown,
@@ -135,17 +133,10 @@ pub struct Sources {
 
 impl Sync {
     /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
-    pub fn new(
-        store: Store,
-        clock: Clock,
-        notifier: Notifier,
-        ephemerals: Ephemerals,
-        shutdown: Shutdown,
-        sources: Sources,
-    ) -> Self {
+    pub fn new(store: Store, notifier: Notifier, ephemerals: Ephemerals, shutdown: Shutdown, sources: Sources) -> Self {
         let Sources { rooms, account_data, presence } = sources;
         let lazy_members = LazyMembers::default();
-        Self { store, clock, notifier, ephemerals, shutdown, rooms, account_data, presence, lazy_members }
+        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, lazy_members }
     }
 
     /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.

@@ -13,12 +13,8 @@ use ruma::{
 use super::{Reading, StateStyle, Sync, joined::Known, timeline::Section};
 use crate::{
     error::Result,
-    matrix::{
-        client_event::{Unsigned, sync_state},
-        event::Event,
-        event_filter::passes,
-    },
-    rooms::Room,
+    matrix::{event::Event, event_filter::passes},
+    rooms::{Recipient, Room, Viewer},
     storage::Order,
 };
 
@@ -26,6 +22,8 @@ use crate::{
 pub(super) struct Scope<'a> {
     /// The room.
     pub room: &'a Room,
+    /// What the device's user may see of it.
+    pub viewer: &'a Viewer,
     /// What the device knows of it.
     pub known: Known,
     /// Whether it gets the whole state whatever it knows.
@@ -85,9 +83,11 @@ pub(super) async fn section(
             delta.extend(untold.iter().filter_map(|user| state.member(user)).cloned());
         }
     }
-    let now = sync.clock.now();
+    let recipient = Recipient { viewer: scope.viewer, device: &reading.device };
+    let state = scope.room.current();
+    let renderer = sync.rooms.state_renderer(&reading.snapshot, scope.room, recipient, &state).await?;
     let passing = delta.iter().filter(|event| passes(filter, event));
-    let events = passing.map(|event| sync_state(event, &Unsigned::at(now, event))).collect();
+    let events = passing.map(|event| renderer.sync_state_of(&state, event)).collect();
     Ok(match reading.state_style {
         StateStyle::Before => State::Before(StateEvents::with_events(events)),
         StateStyle::After => State::After(StateEvents::with_events(events)),

@@ -81,6 +81,11 @@ async fn a_name_that_was_taken_back_is_gone_from_the_state_too() {
     assert_eq!(topic["unsigned"]["redacted_because"]["content"]["reason"], "worse");
     for reader in [&bob, &alice.log_in_again().await] {
         assert!(!reader.sync().await.0.to_string().contains("something"));
+        let filter = encode(&json!({"room": {"timeline": {"limit": 1}}}).to_string());
+        let sync = reader.get(&format!("sync?filter={filter}")).await.expect_ok();
+        let state = &sync["rooms"]["join"][&room]["state"]["events"];
+        let topic = state.as_array().unwrap().iter().find(|event| event["type"] == "m.room.topic").unwrap();
+        assert_eq!(topic["unsigned"]["redacted_because"]["content"]["reason"], "worse");
     }
 }
 

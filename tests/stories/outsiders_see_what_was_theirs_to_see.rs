@@ -92,6 +92,40 @@ async fn who_left_sees_the_room_as_it_was_then() {
 }
 
 #[tokio::test]
+async fn who_left_and_declines_to_come_back_learns_nothing_new() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    for ending in ["decline", "ban"] {
+        let room = alice.create_room().await;
+        alice.invite(&room, &bob).await;
+        bob.join(&room).await;
+        alice.set_state(&room, "org.example", "", json!({"is": "known"})).await;
+        bob.leave(&room).await;
+        let since = bob.sync().await;
+        alice.set_state(&room, "org.example", "", json!({"is": "secret"})).await;
+        match ending {
+            "ban" => drop(alice.act(&room, "ban", json!({"user_id": bob.id})).await.expect_ok()),
+            _ => {
+                alice.invite(&room, &bob).await;
+                bob.leave(&room).await;
+            }
+        }
+        let told = bob.sync_since(since.next_batch()).await;
+        let left = told.left(&room);
+        assert_eq!(left["timeline"]["events"][0]["state_key"], bob.id, "{left}");
+        assert!(!left.to_string().contains("secret"), "{left}");
+
+        let filter = encode(&json!({"room": {"include_leave": true}}).to_string());
+        let archive = bob.get(&format!("sync?filter={filter}")).await.expect_ok();
+        let archive = archive["rooms"]["leave"][&room].to_string();
+        assert!(archive.contains("known") && !archive.contains("secret"), "{archive}");
+        let state = bob.get(&format!("rooms/{}/state/org.example", encode(&room))).await.expect_ok();
+        assert_eq!(state["is"], "known");
+    }
+}
+
+#[tokio::test]
 async fn who_is_banned_keeps_what_they_had_seen() {
     let server = Server::start().await;
     let alice = server.register("alice").await;
