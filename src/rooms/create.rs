@@ -44,12 +44,14 @@ impl Rooms {
         }
         let creator = &plan.creator;
         let mut writer = self.begin(plan, self.shared.clock.millis() + later).await?;
-        self.add_member(&mut writer, creator, creator, plan.creator_joins()).await?;
+        let join = self.member_intent(creator, creator, plan.creator_joins()).await?;
+        self.add_member(&mut writer, join)?;
         for intent in &plan.state {
             writer.add(intent.clone()).map_err(as_room_state)?;
         }
         for user in &plan.invites {
-            self.add_member(&mut writer, creator, user, plan.invitation()).await.map_err(as_room_state)?;
+            let invitation = self.member_intent(creator, user, plan.invitation()).await?;
+            self.add_member(&mut writer, invitation).map_err(as_room_state)?;
         }
         let room_id = writer.room().id.clone();
         if let Some(alias) = &plan.alias {

@@ -91,34 +91,62 @@ pub(super) enum Added {
     Nothing,
 }
 
+/// A member event that is ready to be added to a room.
+#[derive(Debug)]
+pub(super) struct MemberIntent {
+    sender: OwnedUserId,
+    target: OwnedUserId,
+    content: Value,
+    shown: Option<Shown>,
+}
+
+/// A profile as it stands in a join. Changes of a profile reach the rooms that their user has joined by then: none must fall
+/// in between, and so the join is written only if the profile is still this one.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Whose profile it is.
+    pub user: OwnedUserId,
+    /// The profile, if there is one.
+    pub profile: Option<UserProfile>,
+}
+
 impl Rooms {
-    /// Adds the event by which `sender` gives `target` a membership, with the profile that members see, unless the person's
-    /// newest member event is exactly that.
-    ///
-    /// A join is written only if the profile is still the one that the join shows: changes of a profile reach the rooms
-    /// that their user has joined by then, and none must fall in between.
-    pub(super) async fn add_member(
+    /// The event by which `sender` gives `target` a membership, with the profile that members see. Reads, and so comes before
+    /// the room's lock.
+    pub(super) async fn member_intent(
         &self,
-        writer: &mut Writer,
         sender: &UserId,
         target: &UserId,
         mut content: MemberContent,
-    ) -> Result<Added> {
+    ) -> Result<MemberIntent> {
         let is_local = target.server_name() == self.shared.settings.server_name;
+        let mut shown = None;
         if is_local && content.shows_profile(sender, target) {
-            let profiles = &self.shared.profiles;
-            let profile = profiles.stored(&self.shared.store.snapshot(), target).await?;
+            let profile = self.shared.profiles.stored(&self.shared.store.snapshot(), target).await?;
             content.show(profile.as_ref());
-            if content.membership == MembershipState::Join {
-                profiles.require_unchanged(writer.batch(), target, profile.as_ref());
-            }
+            let joins = content.membership == MembershipState::Join;
+            shown = joins.then(|| Shown { user: target.to_owned(), profile });
         }
         let content = serde_json::to_value(&content).map_err(Error::internal)?;
-        if repeats(writer.state(), sender, target, &content) {
+        Ok(MemberIntent { sender: sender.to_owned(), target: target.to_owned(), content, shown })
+    }
+
+    /// Adds a member event, unless the person's newest one says the same from the same sender.
+    pub(super) fn add_member(&self, writer: &mut Writer, intent: MemberIntent) -> Result<Added> {
+        let MemberIntent { sender, target, content, shown } = intent;
+        if repeats(writer.state(), &sender, &target, &content) {
             return Ok(Added::Nothing);
         }
-        writer.add(Intent::state(sender, StateEventType::RoomMember, target.as_str(), &content)?)?;
+        writer.add(Intent::state(&sender, StateEventType::RoomMember, target.as_str(), &content)?)?;
+        self.require_shown(writer, shown);
         Ok(Added::Event)
+    }
+
+    /// Makes the writer's commit fail with a conflict if the profile is another one by then.
+    pub(super) fn require_shown(&self, writer: &mut Writer, shown: Option<Shown>) {
+        if let Some(Shown { user, profile }) = shown {
+            self.shared.profiles.require_unchanged(writer.batch(), &user, profile.as_ref());
+        }
     }
 }
 

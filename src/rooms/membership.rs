@@ -192,9 +192,10 @@ impl Rooms {
         judge: impl Fn(&RoomState) -> Result<Verdict>,
     ) -> Result<()> {
         until_settled(|| async {
+            let intent = self.member_intent(sender, target, content.clone()).await?;
             let mut writer = self.write(room).await?;
             let added = match judge(writer.state())? {
-                Verdict::Ask => self.add_member(&mut writer, sender, target, content.clone()).await?,
+                Verdict::Ask => self.add_member(&mut writer, intent)?,
                 Verdict::Done => Added::Nothing,
             };
             match added {

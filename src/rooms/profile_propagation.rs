@@ -25,8 +25,8 @@ impl Rooms {
     async fn show_profile(self, room_id: OwnedRoomId, user: OwnedUserId) -> Result<()> {
         let room = self.room(&room_id).await?;
         until_settled(|| async {
-            let mut writer = self.write(&room).await?;
             let profile = self.shared.profiles.stored(&self.shared.store.snapshot(), &user).await?.unwrap_or_default();
+            let mut writer = self.write(&room).await?;
             let Some(content) = updated(writer.state(), &user, &profile) else { return Ok(()) };
             let intent = Intent::state(&user, StateEventType::RoomMember, user.as_str(), &content)?;
             match writer.add(intent) {

@@ -9,7 +9,7 @@ use ruma::{
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Intent, Rooms, Writer, aliases::aliases_in, membership::as_not_in_room};
+use super::{Intent, Room, Rooms, Writer, aliases::aliases_in, membership::as_not_in_room};
 use crate::{
     error::{Error, Kind, Result},
     matrix::{draft::canonical_content, event::Event},
@@ -40,19 +40,19 @@ impl Rooms {
         }
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
         until_settled(|| async {
-            let mut writer = self.write(&room).await?;
-            let content = match kind {
-                StateEventType::RoomMember => self.sent_membership(&mut writer, sender, state_key, &content).await?,
+            let (content, shown) = match kind {
+                StateEventType::RoomMember => self.sent_membership(&room, sender, state_key, &content).await?,
                 StateEventType::RoomCanonicalAlias => {
-                    self.check_aliases(&room.id, writer.state().get(&kind, state_key).cloned(), &content).await?;
-                    content.clone()
+                    self.check_aliases(&room, state_key, &content).await?;
+                    (content.clone(), None)
                 }
                 StateEventType::RoomPowerLevels => {
-                    check_levels(&writer, sender, &content)?;
-                    content.clone()
+                    check_levels(&room, sender, &content)?;
+                    (content.clone(), None)
                 }
-                _ => content.clone(),
+                _ => (content.clone(), None),
             };
+            let mut writer = self.write(&room).await?;
             if let Some(event_id) = unchanged(&writer, sender, (&kind, state_key), &content)? {
                 drop(writer);
                 self.until_visible().await?;
@@ -60,6 +60,7 @@ impl Rooms {
             }
             let message = Intent::message(sender, kind.to_string(), content);
             let event = writer.add(Intent { state_key: Some(state_key.to_owned()), ..message })?;
+            self.require_shown(&mut writer, shown);
             writer.commit().await?;
             Ok(event.id.clone())
         })
@@ -68,13 +69,15 @@ impl Rooms {
 
     /// Whether every alias that the content of an `m.room.canonical_alias` event adds leads to the room
     /// ([spec](https://spec.matrix.org/v1.19/client-server-api/#mroomcanonical_alias)).
-    async fn check_aliases(&self, room_id: &RoomId, before: Option<Arc<Event>>, content: &RawValue) -> Result<()> {
+    async fn check_aliases(&self, room: &Room, state_key: &str, content: &RawValue) -> Result<()> {
+        let state = room.current();
+        let before = state.get(&StateEventType::RoomCanonicalAlias, state_key);
         // What an older event holds is not refused now, whatever it is.
         let before = before.and_then(|event| aliases_in(&event.content).ok()).unwrap_or_default();
         let snapshot = self.shared.store.snapshot();
         for alias in aliases_in(content)?.iter().filter(|alias| !before.contains(alias)) {
             let leads_to = ALIASES.get(&snapshot, (alias,)).await?.map(|alias| alias.room_id);
-            if leads_to.is_none_or(|it| it != room_id) {
+            if leads_to.is_none_or(|it| it != room.id) {
                 return Err(Kind::BadAlias.with(format!("The alias {alias} does not lead to this room.")));
             }
         }
@@ -84,7 +87,7 @@ impl Rooms {
 
 /// Refuses power levels that name someone who stands above them, by the mistake that it is and not as something that the
 /// sender may not do.
-fn check_levels(writer: &Writer, sender: &UserId, content: &RawValue) -> Result<()> {
+fn check_levels(room: &Room, sender: &UserId, content: &RawValue) -> Result<()> {
     #[derive(Deserialize)]
     struct Content {
         users: BTreeMap<OwnedUserId, IgnoredAny>,
@@ -92,10 +95,11 @@ fn check_levels(writer: &Writer, sender: &UserId, content: &RawValue) -> Result<
 
     // The rules have the last word about content of another shape, and strangers are not told who created the room.
     let Ok(Content { users }) = serde_json::from_str(content.get()) else { return Ok(()) };
-    if !writer.state().is_joined(sender) {
+    let state = room.current();
+    if !state.is_joined(sender) {
         return Ok(());
     }
-    let levels = writer.room().power_levels(writer.state())?;
+    let levels = room.power_levels(&state)?;
     match users.keys().find(|user| levels.is_above_all(user)) {
         Some(user) => Err(Kind::BadJson.with(format!("{user} created the room and stands above all levels."))),
         None => Ok(()),
