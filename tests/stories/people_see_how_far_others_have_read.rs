@@ -55,6 +55,23 @@ async fn a_receipt_reaches_everybody_in_the_room() {
 }
 
 #[tokio::test]
+async fn who_was_away_for_long_learns_of_receipts_alone() {
+    let server = Server::start().await;
+    let (alice, bob, carol, room) = three_people(&server).await;
+    let one = alice.send_text(&room, "one").await;
+    let (of_bob, of_carol) = (bob.sync().await, carol.sync().await);
+    read(&bob, &room, "m.read", &one).await.expect_ok();
+    let elsewhere = alice.create_room().await;
+    for number in 0..600 {
+        alice.send_text(&elsewhere, &number.to_string()).await;
+    }
+    let news = carol.sync_since(of_carol.next_batch()).await;
+    assert!(receipt(&news, &room, "m.read", &one, &bob).is_some());
+    let own = bob.sync_since(of_bob.next_batch()).await;
+    assert_eq!(own.joined(&room)["unread_notifications"]["notification_count"], 0);
+}
+
+#[tokio::test]
 async fn a_private_receipt_stays_on_ones_own_devices() {
     let server = Server::start().await;
     let (alice, bob, _, room) = three_people(&server).await;

@@ -13,8 +13,8 @@ use crate::{
     users::PushRules,
 };
 
-/// How many users' rules are kept, of some kilobytes each.
-const KEPT: usize = 2_000;
+/// How many users' rules are kept, of ten or twenty kilobytes each.
+const KEPT: usize = 1_000;
 
 /// The rules of the users who were asked about lately.
 pub(super) struct KnownRules(Cache<OwnedUserId, Known>);
