@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ruma::OwnedRoomId;
+use ruma::{OwnedRoomId, UserId};
 use tokio::{
     task::{JoinError, JoinSet},
     time::sleep,
@@ -14,6 +14,7 @@ use super::Rooms;
 use crate::{
     error::{Error, Result},
     shutdown::Shutdown,
+    storage::Position,
     users::Standing,
 };
 
@@ -47,16 +48,26 @@ impl Rooms {
     }
 
     /// Does everything that is noted now.
+    ///
+    /// # Errors
+    ///
+    /// The first failure, after all users have had their turn.
     pub(super) async fn catch_up_with_users(&self) -> Result<()> {
+        let mut outcome = Ok(());
         for (user, since) in self.shared.rooms_behind.all().await? {
-            let account = self.shared.accounts.get(&user).await?;
-            match account.map(|account| account.standing) {
-                Some(Standing::Deactivated { .. }) => self.depart(&user).await?,
-                _ => self.propagate_profile(&user).await?,
-            }
-            self.shared.rooms_behind.caught_up(&user, since).await?;
+            outcome = outcome.and(self.catch_up_with(&user, since).await);
         }
-        Ok(())
+        outcome
+    }
+
+    /// Brings the rooms of `user` up to the change at `since`.
+    async fn catch_up_with(&self, user: &UserId, since: Position) -> Result<()> {
+        let account = self.shared.accounts.get(user).await?;
+        match account.map(|account| account.standing) {
+            Some(Standing::Deactivated { .. }) => self.depart(user).await?,
+            _ => self.propagate_profile(user).await?,
+        }
+        self.shared.rooms_behind.caught_up(user, since).await
     }
 }
 

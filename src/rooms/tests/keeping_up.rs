@@ -1,6 +1,9 @@
 //! Rooms keep up with what becomes of their members: new names, new pictures, and that they are gone.
 
-use ruma::{OwnedRoomId, UserId, events::room::member::MembershipState, profile::ProfileFieldValue, user_id};
+use ruma::{
+    OwnedRoomId, UserId, events::room::member::MembershipState, owned_event_id, profile::ProfileFieldValue, room_id,
+    user_id,
+};
 use serde_json::{Value, json};
 
 use super::{super::*, alice, create::request, rooms};
@@ -8,6 +11,10 @@ use crate::{
     config::Config,
     error::Kind,
     shutdown::Shutdown,
+    storage::{
+        Batch, Position, Stamped,
+        schema::rooms::{MEMBERSHIPS, Membership},
+    },
     users::{self, Admission, Belongings, NewAccount, Role},
 };
 
@@ -83,6 +90,24 @@ async fn a_room_that_nobody_may_join_does_not_hold_up_the_others() {
     rooms.catch_up_with_users().await.unwrap();
     assert_eq!(member(&rooms, &ids[1]).await["displayname"], "Bob");
     assert!(rooms.shared.rooms_behind.all().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn one_whose_rooms_cannot_be_read_does_not_hold_up_the_others() {
+    let (rooms, ids) = scene(&["public"]).await;
+    let (unlucky, lost) = (user_id!("@aaron:example.org"), room_id!("!lost:example.org"));
+    let membership =
+        Membership { membership: MembershipState::Join, event_id: owned_event_id!("$lost"), forgotten: false };
+    let mut batch = Batch::new();
+    MEMBERSHIPS.put(&mut batch, (unlucky, lost), &Stamped { at: Position::pending(0), value: membership });
+    rooms.shared.store.commit(batch).await.unwrap();
+    let name = ProfileFieldValue::new("displayname", "Aaron".into()).unwrap();
+    rooms.shared.profiles.set(unlucky, &name).await.unwrap();
+    set(&rooms, "displayname", "Bob").await;
+    assert_eq!(rooms.catch_up_with_users().await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(member(&rooms, &ids[0]).await["displayname"], "Bob");
+    let behind = rooms.shared.rooms_behind.all().await.unwrap();
+    assert_eq!(behind.iter().map(|(user, _)| &**user).collect::<Vec<_>>(), [unlucky], "the failure is tried again");
 }
 
 #[tokio::test]
