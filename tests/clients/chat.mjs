@@ -36,13 +36,19 @@ async function story() {
 
 async function makeAccounts() {
     console.log("Accounts");
-    const phone = await step("alice registers on her phone", () => register("alice"));
-    const bob = await step("bob registers", () => register("bob"));
-    const carol = await step("carol registers", () => register("carol"));
-    const stranger = await step("dave, who knows nobody, registers", () => register("dave"));
+    const phone = await step("alice registers on her phone, with the token that the server printed", () =>
+        register("alice", server.firstToken),
+    );
+    const token = await step("she makes a token for the others", () => server.createToken(3));
+    const bob = await step("bob registers", () => register("bob", token));
+    const carol = await step("carol registers", () => register("carol", token));
+    const stranger = await step("dave, who knows nobody, registers", () => register("dave", token));
 
+    await step("a token that is used up makes no account", async () => {
+        assert.ok((await refusal(Device.register(server.url, "eve", PASSWORD, token))).data.flows);
+    });
     await step("a name that is taken is refused", async () => {
-        const error = await refusal(Device.register(server.url, "alice", PASSWORD));
+        const error = await refusal(Device.register(server.url, "alice", PASSWORD, server.createToken(1)));
         assert.equal(error.errcode, "M_USER_IN_USE");
     });
     await step("a wrong password is refused", async () => {
@@ -61,8 +67,8 @@ async function makeAccounts() {
     return { alice: { phone, laptop }, bob, carol, stranger };
 }
 
-async function register(username) {
-    return await (await Device.register(server.url, username, PASSWORD)).start();
+async function register(username, token) {
+    return await (await Device.register(server.url, username, PASSWORD, token)).start();
 }
 
 async function logIn(username, deviceName) {

@@ -49,11 +49,11 @@ export class Device {
     }
 
     /** Makes an account, going through the steps that the server asks for. */
-    static async register(url, username, password) {
+    static async register(url, username, password, token) {
         const stranger = createClient({ baseUrl: url, logger: collecting([]) });
         const request = { username, password, initial_device_display_name: `${username}'s phone` };
         const steps = await refusal(stranger.registerRequest(request));
-        const auth = { type: "m.login.dummy", session: steps.data.session };
+        const auth = { type: "m.login.registration_token", token, session: steps.data.session };
         return new Device(url, await stranger.registerRequest({ ...request, auth }));
     }
 

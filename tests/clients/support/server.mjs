@@ -2,7 +2,7 @@
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -23,16 +23,25 @@ export class Server {
     /** Where clients connect: any free port at the first start, and the same again after each restart. */
     url = "http://127.0.0.1:0";
 
-    /** A fresh server on which everybody may register, as often as they like. */
+    /** The registration token that `commonroom init` printed. */
+    firstToken;
+
+    /** A fresh server with the configuration that `commonroom init` writes. */
     static async start(binary) {
         const server = new Server(binary);
-        server.#init();
         await server.#serve();
         return server;
     }
 
     constructor(binary) {
         this.#binary = binary;
+        const said = this.#command("init", "--server-name", SERVER_NAME, "--data-dir", join(this.#folder, "data"));
+        this.firstToken = said.match(/^ {4}(\S+)$/m)[1];
+    }
+
+    /** A registration token for so many accounts. */
+    createToken(uses) {
+        return this.#command("token", "create", "--uses", uses).trim();
     }
 
     /** Leaves the server no chance to finish anything, and starts it on the same data. */
@@ -60,18 +69,19 @@ export class Server {
         return this.#log.slice(-LOG_TAIL).map(readable).join("\n");
     }
 
-    #init() {
-        const data = join(this.#folder, "data");
-        const init = spawnSync(this.#binary, this.#arguments("init", "--server-name", SERVER_NAME, "--data-dir", data));
-        if (init.status !== 0) {
-            throw new Error(`${this.#binary} init failed: ${init.error ?? init.stderr}`);
+    /** What an operator's command prints. */
+    #command(...command) {
+        const ended = spawnSync(this.#binary, this.#arguments(...command), { encoding: "utf8" });
+        if (ended.status !== 0) {
+            throw new Error(`commonroom ${command.join(" ")} failed: ${ended.error ?? ended.stderr}`);
         }
+        return ended.stdout;
     }
 
     /** Starts the server and waits until it says where it listens. */
     async #serve() {
-        writeFileSync(this.#config, configuration(new URL(this.url).host));
-        const started = spawn(this.#binary, this.#arguments("serve"), { stdio: ["ignore", "pipe", "pipe"] });
+        const env = { ...process.env, ...overrides(new URL(this.url).host) };
+        const started = spawn(this.#binary, this.#arguments("serve"), { env, stdio: ["ignore", "pipe", "pipe"] });
         this.#process = started;
         createInterface(started.stderr).on("line", (line) => this.#log.push(parsed(line)));
         this.url = await new Promise((resolve, reject) => {
@@ -100,31 +110,20 @@ export class Server {
         return await ended;
     }
 
-    get #config() {
-        return join(this.#folder, "config.toml");
-    }
-
     #arguments(...command) {
-        return ["--config", this.#config, ...command];
+        return ["--config", join(this.#folder, "config.toml"), ...command.map(String)];
     }
 }
 
-function configuration(address) {
-    return `
-server_name = "${SERVER_NAME}"
-data_dir = "data"
-listeners = [{ address = "${address}" }]
-[registration]
-mode = "open"
-[passwords]
-memory_kib = 8
-iterations = 1
-[limits]
-enabled = false
-[log]
-format = "json"
-level = "info,commonroom=debug"
-`;
+/** Where the story differs from what an operator gets by doing nothing. */
+function overrides(address) {
+    return {
+        COMMONROOM_LISTENERS: `[{ address = "${address}" }]`,
+        COMMONROOM_LOG__FORMAT: "json",
+        COMMONROOM_LOG__LEVEL: "info,commonroom=debug",
+        // The people of this story type faster than people do.
+        COMMONROOM_LIMITS__MESSAGES: "{ per_second = 1000.0, burst = 1000 }",
+    };
 }
 
 /** The entry that a line of the log is; a panic, for example, is just text. */
