@@ -1,6 +1,7 @@
 //! What the server costs under load, over HTTP, as a table: `cargo bench --bench load`.
 //!
 //! Each line gives the time that the load took, seen by the clients, and the processor time that the server spent on it.
+//! `COMMONROOM_BINARY=target/release/commonroom cargo bench --profile dev --bench load` loads a server that is there already.
 //! Machines differ and are noisy: compare two runs on the same machine, not two tables. Writes are fsynced.
 
 #[allow(dead_code, reason = "a load needs less than the stories do")]
@@ -31,7 +32,7 @@ async fn main() {
     many_rooms(&server).await;
     large_room(&server).await;
     println!("{:<48} {:>9.1} MB", "memory after the run", server.resident_megabytes());
-    let binary = fs::metadata(env!("CARGO_BIN_EXE_commonroom")).expect("the binary is there").len();
+    let binary = fs::metadata(Server::binary()).expect("the binary is there").len();
     println!("{:<48} {:>9.1} MB", "size of the binary", binary as f64 / 1e6);
 }
 

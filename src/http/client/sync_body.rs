@@ -12,7 +12,7 @@ use ruma::{
             Timeline,
         },
     },
-    events::{AnyRoomAccountDataEvent, AnySyncEphemeralRoomEvent, AnySyncStateEvent},
+    events::{AnyRoomAccountDataEvent, AnySyncEphemeralRoomEvent, AnySyncStateEvent, AnySyncTimelineEvent},
     serde::Raw,
 };
 use serde::Serialize;
@@ -65,7 +65,7 @@ struct Joined {
     summary: RoomSummary,
     #[serde(flatten)]
     state: StateSection,
-    timeline: Timeline,
+    timeline: TimelineSection,
     ephemeral: Events<AnySyncEphemeralRoomEvent>,
     account_data: Events<AnyRoomAccountDataEvent>,
     unread_notifications: UnreadNotificationsCount,
@@ -73,12 +73,21 @@ struct Joined {
     unread_thread_notifications: BTreeMap<OwnedEventId, UnreadNotificationsCount>,
 }
 
+/// The newest events of a room.
+#[derive(Serialize)]
+struct TimelineSection {
+    limited: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prev_batch: Option<String>,
+    events: Vec<Raw<AnySyncTimelineEvent>>,
+}
+
 /// A room that was left.
 #[derive(Serialize)]
 struct Left {
     #[serde(flatten)]
     state: StateSection,
-    timeline: Timeline,
+    timeline: TimelineSection,
     account_data: Events<AnyRoomAccountDataEvent>,
 }
 
@@ -122,7 +131,7 @@ impl From<JoinedRoom> for Joined {
         Self {
             summary: room.summary,
             state: room.state.into(),
-            timeline: room.timeline,
+            timeline: room.timeline.into(),
             ephemeral: Events { events: room.ephemeral.events },
             account_data: Events { events: room.account_data.events },
             unread_notifications: room.unread_notifications,
@@ -134,7 +143,13 @@ impl From<JoinedRoom> for Joined {
 impl From<LeftRoom> for Left {
     fn from(room: LeftRoom) -> Self {
         let account_data = Events { events: room.account_data.events };
-        Self { state: room.state.into(), timeline: room.timeline, account_data }
+        Self { state: room.state.into(), timeline: room.timeline.into(), account_data }
+    }
+}
+
+impl From<Timeline> for TimelineSection {
+    fn from(timeline: Timeline) -> Self {
+        Self { limited: timeline.limited, prev_batch: timeline.prev_batch, events: timeline.events }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{Arc, RwLock},
     thread,
@@ -44,6 +45,11 @@ pub struct Server {
 }
 
 impl Server {
+    /// The program that is run: the one that was built with the tests, unless `COMMONROOM_BINARY` names another.
+    pub fn binary() -> PathBuf {
+        std::env::var_os("COMMONROOM_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_commonroom").into(), PathBuf::from)
+    }
+
     /// A fresh server on which everybody may register.
     pub async fn start() -> Self {
         Self::start_with("").await
@@ -203,7 +209,7 @@ fn override_with(table: &mut Table, other: Table) {
 }
 
 fn command(folder: &TempDir, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_commonroom"));
+    let mut command = Command::new(Server::binary());
     command.arg("--config").arg(folder.path().join("config.toml")).args(arguments);
     command
 }
