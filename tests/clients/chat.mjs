@@ -18,7 +18,6 @@ if (failure) {
     tell(failure);
 }
 devices.forEach((device) => device.close());
-await server.discard();
 // The SDK's timers for requests that were given up would keep Node here for minutes.
 process.exit(failure ? 1 : 0);
 

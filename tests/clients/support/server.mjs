@@ -35,6 +35,8 @@ export class Server {
 
     constructor(binary) {
         this.#binary = binary;
+        // Whatever ends the story, an error that nobody caught included, nothing is left of it.
+        process.once("exit", () => this.#discard());
         const said = this.#command("init", "--server-name", SERVER_NAME, "--data-dir", join(this.#folder, "data"));
         this.firstToken = said.match(/^ {4}(\S+)$/m)[1];
     }
@@ -56,12 +58,6 @@ export class Server {
         if (code !== 0) {
             throw new Error(`the server did not stop in good order: exit code ${code}, signal ${signal}`);
         }
-    }
-
-    /** Removes every trace, whatever state the server is in. */
-    async discard() {
-        await this.#end("SIGKILL");
-        rmSync(this.#folder, { recursive: true, force: true });
     }
 
     /** What the server logged last. */
@@ -108,6 +104,12 @@ export class Server {
         const ended = once(running, "exit", { signal: AbortSignal.timeout(PATIENCE_MS) });
         running.kill(signal);
         return await ended;
+    }
+
+    #discard() {
+        this.#process?.kill("SIGKILL");
+        // The server may still be about to write a file.
+        rmSync(this.#folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     }
 
     #arguments(...command) {
