@@ -91,11 +91,10 @@ fn profile(event: &Event) -> RoomMember {
     }
 
     let mut profile = RoomMember::new();
-    // Some clients count on the key, and the specification has a string there: no picture is an empty one.
-    profile.avatar_url = Some(OwnedMxcUri::from(""));
+    // The specification has an `mxc:` URI there or nothing: who has no picture has no key either, not `null` and not "".
     if let Ok(content) = event.content_as::<Content>() {
         profile.display_name = content.displayname.as_str().map(str::to_owned);
-        profile.avatar_url = Some(OwnedMxcUri::from(content.avatar_url.as_str().unwrap_or_default()));
+        profile.avatar_url = content.avatar_url.as_str().filter(|url| !url.is_empty()).map(OwnedMxcUri::from);
     }
     profile
 }
