@@ -84,7 +84,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the sender may not, [`Kind::TooLarge`] and [`Kind::BadJson`] if the event cannot exist. The
+    /// `Kind::Forbidden` if the sender may not, `Kind::TooLarge` and `Kind::BadJson` if the event cannot exist. The
     /// writer is as it was before.
     pub fn add(&mut self, intent: Intent) -> Result<Arc<Event>> {
         let (event, json) = self.rooms.draft(&self.room, &self.state, &intent)?;
@@ -141,7 +141,7 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Kind::Conflict`] if a precondition did not hold: nothing was written and the caller may start again.
+    /// `Kind::Conflict` if a precondition did not hold: nothing was written and the caller may start again.
     pub async fn commit(mut self) -> Result<Position> {
         let room_id = &self.room.id;
         ROOMS.expect(&mut self.batch, (room_id,), self.before.as_ref());

@@ -26,7 +26,7 @@ impl Rooms {
     ///
     /// [`Kind::UnsupportedRoomVersion`], [`Kind::RoomInUse`] if the alias is taken, [`Kind::InvalidRoomState`] if the
     /// requested state breaks the rules of rooms, [`Kind::InviteBlocked`] if one of those to be invited wants no
-    /// invitations, and what [`Plan::new`] says of the request.
+    /// invitations, and what `Plan::new` says of the request.
     pub async fn create(&self, creator: &UserId, request: Request) -> Result<OwnedRoomId> {
         let plan = Plan::new(creator, request, &self.shared.settings)?;
         for user in plan.invited() {

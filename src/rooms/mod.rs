@@ -1,7 +1,7 @@
 //! The heart: the timeline and the state of every room, and who may do and see what in it.
 //!
-//! Everything that happens in a room goes the same way: a [`draft`] becomes a signed event, [`authorise`] asks the
-//! protocol's rules about it, and [`append`] writes it and tells the log. Reading asks [`visibility`].
+//! Everything that happens in a room goes the same way: a `draft` becomes a signed event, `authorise` asks the
+//! protocol's rules about it, and `append` writes it and tells the log. Reading asks `visibility`.
 
 mod aliases;
 mod append;

@@ -42,7 +42,7 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the user may see nothing of the room at all, and also if there is no such room.
+    /// `Kind::Forbidden` if the user may see nothing of the room at all, and also if there is no such room.
     pub async fn read(&self, room_id: &RoomId, user: &UserId) -> Result<Reading> {
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
         let snapshot = self.shared.store.snapshot();
