@@ -1,6 +1,5 @@
 //! What people experience, one story per file, told over HTTP against the real binary.
 
-#[allow(dead_code, reason = "what people can do is there before every story that has them do it")]
 mod support;
 
 mod a_badge_shows_what_is_unread;

@@ -120,6 +120,7 @@ impl Server {
     }
 
     /// The memory that the server's process holds, in megabytes.
+    #[allow(dead_code, reason = "only the load benchmark asks for it")]
     pub fn resident_megabytes(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has a size");
@@ -128,6 +129,7 @@ impl Server {
     }
 
     /// The processor time that the server has spent, in user and in system mode.
+    #[allow(dead_code, reason = "only the load benchmark asks for it")]
     pub fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).expect("the server runs");
         let (_, after_name) = stat.rsplit_once(')').expect("the name stands in parentheses");
