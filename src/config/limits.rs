@@ -21,9 +21,9 @@ pub struct Limits {
     pub login: Rate,
     /// New accounts, counted per address.
     pub registration: Rate,
-    /// Events sent into rooms, counted per user.
+    /// Events sent into rooms, counted per user, and twenty times as many per address.
     pub messages: Rate,
-    /// Rooms joined, knocked on or created, counted per user.
+    /// Rooms joined, knocked on or created, counted per user, and twenty times as many per address.
     pub joins: Rate,
 }
 

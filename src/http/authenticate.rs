@@ -1,6 +1,6 @@
 //! Who makes a request: the session of its access token ("Client Authentication" in the client-server specification).
 
-use std::{ops::Deref, sync::Arc};
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts, Query},
@@ -9,7 +9,10 @@ use axum::{
 use ruma::UserId;
 use serde::Deserialize;
 
-use super::client_address::ClientAddress;
+use super::{
+    client_address::ClientAddress,
+    rate_limit::{Limit, RateLimits},
+};
 use crate::{
     config::Config,
     error::{Error, Kind, Result},
@@ -20,7 +23,11 @@ use crate::{
 ///
 /// As an argument of a handler it refuses requests without a token that works; `Option<Caller>` lets those without a token
 /// through, and still refuses those with a wrong one.
-pub struct Caller(Arc<Session>);
+pub struct Caller {
+    session: Arc<Session>,
+    /// Where the request comes from.
+    address: IpAddr,
+}
 
 /// A caller whose account may be locked. Such a caller can do nothing but log out, so that only logging out takes this.
 pub struct LockedOrNot(pub Caller);
@@ -39,11 +46,23 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Takes a request out of the bucket of the user, and out of the larger one of everybody behind the same address.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::LimitExceeded`] with the time until there is one again.
+    pub fn spend(&self, limits: &RateLimits, limit: Limit) -> Result<()> {
+        limits.spend(limit, &*self.user_id)?;
+        limits.spend(limit, self.address)
+    }
+}
+
 impl Deref for Caller {
     type Target = Session;
 
     fn deref(&self) -> &Session {
-        &self.0
+        &self.session
     }
 }
 
@@ -96,7 +115,7 @@ where
             .ok_or_else(|| Kind::MissingToken.with("This request needs an access token."))?;
         let session = Sessions::from_ref(state).authenticate(&token, Seen { address }).await?;
         tracing::Span::current().record("user", session.user_id.as_str());
-        Ok(Self(Caller(session)))
+        Ok(Self(Caller { session, address }))
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{
 /// the clients that were active lately, without a task that has to be started and stopped.
 const SWEEP_EVERY: u32 = 1_024;
 
+/// How many busy people an address may stand for: a team in one office shares one, and must not stop each other's chat.
+const USERS_PER_ADDRESS: u32 = 20;
+
 /// What a client does when it spends from a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
@@ -31,9 +34,9 @@ pub enum Limit {
     Login,
     /// New accounts; spent for the address.
     Registration,
-    /// Events sent into rooms; spent for the user.
+    /// Events sent into rooms; spent for the user and for the address.
     Messages,
-    /// Rooms joined, knocked on or created; spent for the user.
+    /// Rooms joined, knocked on or created; spent for the user and for the address.
     Joins,
 }
 
@@ -58,7 +61,8 @@ struct Buckets {
 }
 
 struct Bucket {
-    clients: DefaultKeyedRateLimiter<Client>,
+    users: DefaultKeyedRateLimiter<Client>,
+    addresses: DefaultKeyedRateLimiter<Client>,
     clock: DefaultClock,
     spent: AtomicU32,
 }
@@ -68,10 +72,10 @@ impl RateLimits {
     pub fn new(limits: &Limits) -> Self {
         Self(limits.enabled.then(|| {
             Arc::new(Buckets {
-                login: Bucket::new(limits.login),
-                registration: Bucket::new(limits.registration),
-                messages: Bucket::new(limits.messages),
-                joins: Bucket::new(limits.joins),
+                login: Bucket::new(limits.login, 1),
+                registration: Bucket::new(limits.registration, 1),
+                messages: Bucket::new(limits.messages, USERS_PER_ADDRESS),
+                joins: Bucket::new(limits.joins, USERS_PER_ADDRESS),
             })
         }))
     }
@@ -94,11 +98,12 @@ impl RateLimits {
 }
 
 impl Bucket {
-    fn new(rate: Rate) -> Self {
-        let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(rate.period()).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX));
+    /// A bucket for each user at `rate`, and for each address at `crowd` times as much.
+    fn new(rate: Rate, crowd: u32) -> Self {
+        let together = Rate { per_second: rate.per_second * f64::from(crowd), burst: rate.burst.saturating_mul(crowd) };
         Self {
-            clients: RateLimiter::keyed(quota.allow_burst(burst)),
+            users: RateLimiter::keyed(quota(rate)),
+            addresses: RateLimiter::keyed(quota(together)),
             clock: DefaultClock::default(),
             spent: AtomicU32::new(0),
         }
@@ -106,13 +111,24 @@ impl Bucket {
 
     fn spend(&self, client: &Client) -> Result<()> {
         if self.spent.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
-            self.clients.retain_recent();
+            self.users.retain_recent();
+            self.addresses.retain_recent();
         }
-        self.clients.check_key(client).map_err(|until| {
+        let clients = match client {
+            Client::User(_) => &self.users,
+            Client::Address(_) => &self.addresses,
+        };
+        clients.check_key(client).map_err(|until| {
             let retry_after = until.wait_time_from(self.clock.now());
             Kind::LimitExceeded { retry_after }.with("Too many requests of this kind: wait a moment and try again.")
         })
     }
+}
+
+fn quota(rate: Rate) -> Quota {
+    let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
+    let quota = Quota::with_period(rate.period()).unwrap_or_else(|| Quota::per_second(NonZeroU32::MAX));
+    quota.allow_burst(burst)
 }
 
 impl From<IpAddr> for Client {
@@ -144,6 +160,17 @@ mod tests {
 
     fn limits(per_second: f64, burst: u32) -> Limits {
         Limits { messages: Rate { per_second, burst }, ..Limits::default() }
+    }
+
+    #[test]
+    fn an_address_stands_for_a_team_and_not_for_any_number_of_accounts() {
+        let limits = RateLimits::new(&limits(0.001, 1));
+        let (office, home) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        for _ in 0..USERS_PER_ADDRESS {
+            limits.spend(Limit::Messages, office).unwrap();
+        }
+        limits.spend(Limit::Messages, office).unwrap_err();
+        limits.spend(Limit::Messages, home).unwrap();
     }
 
     fn wait(refused: Result<()>) -> Duration {
@@ -205,10 +232,10 @@ mod tests {
 
     #[test]
     fn clients_whose_buckets_are_full_again_are_forgotten() {
-        let bucket = Bucket::new(Rate { per_second: 1e9, burst: 1 });
+        let bucket = Bucket::new(Rate { per_second: 1e9, burst: 1 }, 1);
         for number in 0..SWEEP_EVERY * 4 {
             bucket.spend(&Client::User(number.to_string().into())).unwrap();
         }
-        assert!(bucket.clients.len() <= SWEEP_EVERY as usize, "{} are remembered", bucket.clients.len());
+        assert!(bucket.users.len() <= SWEEP_EVERY as usize, "{} are remembered", bucket.users.len());
     }
 }

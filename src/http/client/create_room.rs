@@ -18,7 +18,7 @@ pub async fn create(
     caller: Caller,
     Request(request): Request<create_room::v3::Request>,
 ) -> Answer<create_room::v3::Response> {
-    rate_limits.spend(Limit::Joins, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Joins)?;
     let room_id = rooms.create(&caller.user_id, request).await?;
     Ok(Reply(create_room::v3::Response::new(room_id)))
 }

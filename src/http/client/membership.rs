@@ -37,7 +37,7 @@ pub async fn invite(
     caller: Caller,
     Request(request): Request<invite_user::v3::Request>,
 ) -> Answer<invite_user::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     let invite_user::v3::InvitationRecipient::UserId(invited) = request.recipient else {
         return Err(Error::invalid("This server has no identity server; invite people by their user id."));
     };
@@ -51,7 +51,7 @@ pub async fn join(
     caller: Caller,
     Request(WithContent { request, content }): Request<WithContent<join_room_by_id::v3::Request>>,
 ) -> Answer<join_room_by_id::v3::Response> {
-    rate_limits.spend(Limit::Joins, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Joins)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
     rooms.join_with(&request.room_id, &caller.user_id, request.reason, content).await?;
     Ok(Reply(join_room_by_id::v3::Response::new(request.room_id)))
@@ -63,7 +63,7 @@ pub async fn join_by_id_or_alias(
     caller: Caller,
     Request(WithContent { request, content }): Request<WithContent<join_room_by_id_or_alias::v3::Request>>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
-    rate_limits.spend(Limit::Joins, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Joins)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.join_with(&room_id, &caller.user_id, request.reason, content).await?;
@@ -76,7 +76,7 @@ pub async fn knock(
     caller: Caller,
     Request(request): Request<knock_room::v3::Request>,
 ) -> Answer<knock_room::v3::Response> {
-    rate_limits.spend(Limit::Joins, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Joins)?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.knock(&room_id, &caller.user_id, request.reason).await?;
     Ok(Reply(knock_room::v3::Response::new(room_id)))
@@ -107,7 +107,7 @@ pub async fn kick(
     caller: Caller,
     Request(request): Request<kick_user::v3::Request>,
 ) -> Answer<kick_user::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     rooms.kick(&request.room_id, &caller.user_id, &request.user_id, request.reason).await?;
     Ok(Reply(kick_user::v3::Response::new()))
 }
@@ -118,7 +118,7 @@ pub async fn ban(
     caller: Caller,
     Request(request): Request<ban_user::v3::Request>,
 ) -> Answer<ban_user::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     rooms.ban(&request.room_id, &caller.user_id, &request.user_id, request.reason).await?;
     Ok(Reply(ban_user::v3::Response::new()))
 }
@@ -129,7 +129,7 @@ pub async fn unban(
     caller: Caller,
     Request(request): Request<unban_user::v3::Request>,
 ) -> Answer<unban_user::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     rooms.unban(&request.room_id, &caller.user_id, &request.user_id, request.reason).await?;
     Ok(Reply(unban_user::v3::Response::new()))
 }

@@ -21,7 +21,7 @@ pub async fn redact(
     caller: Caller,
     Request(request): Request<redact_event::v3::Request>,
 ) -> Answer<redact_event::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     let redact_event::v3::Request { room_id, event_id, txn_id, reason, .. } = &request;
     let sender = (&*caller.user_id, &*caller.device_id);
     let redaction = rooms.redact(room_id, sender, event_id, txn_id, reason.as_deref()).await?;

@@ -21,7 +21,7 @@ pub async fn send(
     caller: Caller,
     Request(request): Request<send_message_event::v3::Request>,
 ) -> Answer<send_message_event::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     let sender = (&*caller.user_id, &*caller.device_id);
     let kind = request.event_type.to_string().into();
     let content = request.body.into_json();

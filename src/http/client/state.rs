@@ -45,7 +45,7 @@ pub async fn set(
     caller: Caller,
     Request(request): Request<send_state_event::v3::Request>,
 ) -> Answer<send_state_event::v3::Response> {
-    rate_limits.spend(Limit::Messages, &*caller.user_id)?;
+    caller.spend(&rate_limits, Limit::Messages)?;
     let place = (request.event_type, request.state_key.as_str());
     let event_id = rooms.set_state(&request.room_id, &caller.user_id, place, request.body.into_json()).await?;
     presence.act(&caller.user_id).await;
