@@ -32,7 +32,7 @@ fn rooms_in(store: Store) -> Rooms {
     let text = "server_name = \"example.org\"\ndata_dir = \"data\"";
     let config = crate::config::Config::read(text, "".as_ref(), []).unwrap();
     let (clock, notifier) = (Clock::manual(1_000), Notifier::default());
-    let users = Users::new(&store, &notifier, &clock, &config).unwrap();
+    let users = Users::new(&store, &notifier, &clock, &config, &[]).unwrap();
     let settings = Settings {
         server_name: server_name!("example.org").to_owned(),
         default_version: RoomVersionId::V12,

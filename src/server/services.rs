@@ -15,8 +15,11 @@ use crate::{
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{Sessions, Users},
+    users::{DeviceBelonging, Sessions, Users},
 };
+
+/// What the layers above the users keep for each device.
+const DEVICE_BELONGINGS: &[DeviceBelonging] = &[];
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
 pub struct Ready {
@@ -45,7 +48,7 @@ impl Ready {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
-        let users = Users::new(&store, &notifier, &clock, &config)?;
+        let users = Users::new(&store, &notifier, &clock, &config, DEVICE_BELONGINGS)?;
         let settings = Settings {
             server_name: config.server_name.clone(),
             default_version: config.rooms.default_version.clone(),

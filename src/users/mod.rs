@@ -34,7 +34,7 @@ pub use self::{
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
     rooms_behind::RoomsBehind,
     secrets::{Token, random_text},
-    sessions::{DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
+    sessions::{DeviceBelonging, DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
     short_lived_tokens::{LoginTokens, OpenIdTokens},
     tags::Tags,
 };
@@ -75,12 +75,18 @@ pub struct Users {
 }
 
 impl Users {
-    /// Builds the services over `store`, as `config` wants them.
+    /// Builds the services over `store`, as `config` wants them; devices take `belongings` along when they go.
     ///
     /// # Errors
     ///
     /// `InvalidParam` if passwords cannot be hashed as configured.
-    pub fn new(store: &Store, notifier: &Notifier, clock: &Clock, config: &Config) -> Result<Self> {
+    pub fn new(
+        store: &Store,
+        notifier: &Notifier,
+        clock: &Clock,
+        config: &Config,
+        belongings: &'static [DeviceBelonging],
+    ) -> Result<Self> {
         let (store, notifier, clock) = (|| store.clone(), || notifier.clone(), || clock.clone());
         let passwords = Passwords::new(&config.passwords)?;
         let accounts = Accounts::new(store(), passwords, clock(), config.server_name.clone());
@@ -89,7 +95,8 @@ impl Users {
         let push_rules = PushRules::new(store(), notifier());
         let account_data = AccountData::new(store(), notifier(), push_rules.clone());
         Ok(Self {
-            sessions: Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone()),
+            sessions: Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone())
+                .with_belongings(belongings),
             registration: Registration::new(store(), accounts.clone(), tokens.clone(), clock(), options),
             interactive_auth: InteractiveAuth::new(accounts.clone(), tokens.clone(), clock()),
             registration_tokens: tokens,

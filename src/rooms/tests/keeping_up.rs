@@ -155,7 +155,7 @@ async fn whoever_leaves_the_server_leaves_its_rooms() {
 
     let config = Config::read("server_name = \"example.org\"\ndata_dir = \"data\"", "".as_ref(), []).unwrap();
     let shared = &rooms.shared;
-    let services = Users::new(&shared.store, &shared.notifier, &shared.clock, &config).unwrap();
+    let services = Users::new(&shared.store, &shared.notifier, &shared.clock, &config, &[]).unwrap();
     let account = NewAccount {
         username: Some("bob".to_owned()),
         password: None,

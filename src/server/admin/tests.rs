@@ -14,7 +14,7 @@ fn admin() -> Admin {
     let text = "server_name = \"example.org\"\ndata_dir = \"data\"\n[passwords]\nmemory_kib = 8\niterations = 1\n";
     let config = Config::read(text, Path::new(""), []).unwrap();
     let (store, clock) = (Store::in_memory(), Clock::manual(1_000_000));
-    let users = Users::new(&store, &Notifier::default(), &clock, &config).unwrap();
+    let users = Users::new(&store, &Notifier::default(), &clock, &config, &[]).unwrap();
     Admin::new(&users, clock)
 }
 

@@ -1,6 +1,7 @@
 //! Every table of the server, in files by the folder that owns them. Tables are declared nowhere else.
 //!
-//! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, what comes later from 120.
+//! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, presence 120–129, encryption 130–149,
+//! media 150–169, delivery 170–189, what comes later from 190.
 
 mod meta;
 pub mod presence;

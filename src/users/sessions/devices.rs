@@ -113,6 +113,7 @@ impl Sessions {
             DEVICES_SEEN.delete(batch, (user, device_id));
             self.revoke(batch, device);
             pushers::forget(batch, snapshot, user, device_id).await?;
+            self.belongings.iter().for_each(|forget| forget(batch, user, device_id));
         }
         if !rows.is_empty() {
             self.announce_devices(batch, user);

@@ -10,7 +10,7 @@ mod tests;
 use std::sync::{Arc, atomic::AtomicU64};
 
 use quick_cache::sync::Cache;
-use ruma::{OwnedDeviceId, OwnedUserId, UserId};
+use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
 use self::last_seen::LastSeen;
 pub use self::{
@@ -48,7 +48,12 @@ pub struct Sessions {
     /// Filled from what is visible, and emptied of what ended once that is visible: it never outlives the truth.
     cache: Arc<Cache<TokenHash, Arc<Session>>>,
     last_seen: LastSeen,
+    belongings: &'static [DeviceBelonging],
 }
+
+/// Adds to a batch that something goes which belongs to a device of the user: what layers above this one keep for each
+/// device, such as its keys, so that it is gone in the same commit as the device.
+pub type DeviceBelonging = fn(&mut Batch, &UserId, &DeviceId);
 
 /// A device that presented its access token.
 #[derive(Debug)]
@@ -75,7 +80,13 @@ impl Sessions {
         lifetimes: config::Sessions,
     ) -> Self {
         let cache = Arc::new(Cache::new(CACHED_SESSIONS));
-        Self { store, accounts, notifier, clock, lifetimes, cache, last_seen: LastSeen::default() }
+        Self { store, accounts, notifier, clock, lifetimes, cache, last_seen: LastSeen::default(), belongings: &[] }
+    }
+
+    /// The same sessions, whose devices take `belongings` along when they go.
+    #[must_use]
+    pub fn with_belongings(self, belongings: &'static [DeviceBelonging]) -> Self {
+        Self { belongings, ..self }
     }
 
     /// Who wakes the clients of the sessions' users.
