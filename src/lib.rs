@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! error  config  clock  shutdown
+//! outgoing                  the guarded door to other servers
 //! matrix                    the protocol's rules as pure functions over ruma's types
 //! storage                   an ordered key-value engine and every table in it
 //! streams                   positions, the change log, waking those who wait
@@ -26,6 +27,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod matrix;
+pub mod outgoing;
 pub mod presence;
 pub mod rooms;
 pub mod server;

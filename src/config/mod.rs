@@ -6,6 +6,7 @@ mod env;
 mod known_keys;
 mod limits;
 mod listeners;
+mod outgoing;
 mod secret;
 mod sections;
 mod units;
@@ -25,6 +26,7 @@ use toml::{Table, Value};
 pub use self::{
     limits::{Limits, Network, Rate},
     listeners::{Endpoint, Listener, Tls},
+    outgoing::{Outgoing, StaticName},
     secret::Secret,
     sections::{
         Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
@@ -57,6 +59,8 @@ pub struct Config {
     pub presence: Presence,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// How this server reaches others.
+    pub outgoing: Outgoing,
     /// How the database writes and caches.
     pub storage: Storage,
     /// What the log looks like.
@@ -104,6 +108,7 @@ impl Config {
         let sessions = reader.section("sessions").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
         let limits = reader.section("limits").unwrap_or_default();
+        let outgoing = reader.outgoing(folder);
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
         let well_known = reader.section("well_known").unwrap_or_default();
@@ -120,6 +125,7 @@ impl Config {
                 sessions,
                 presence,
                 limits,
+                outgoing,
                 storage,
                 log,
                 well_known,
@@ -187,6 +193,12 @@ impl Reader {
         }
         listeners.iter_mut().for_each(|listener| listener.resolve(folder));
         listeners
+    }
+
+    fn outgoing(&mut self, folder: &Path) -> Outgoing {
+        let mut outgoing: Outgoing = self.section("outgoing").unwrap_or_default();
+        outgoing.resolve(folder);
+        outgoing
     }
 
     fn passwords(&mut self) -> Passwords {

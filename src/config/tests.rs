@@ -71,6 +71,7 @@ fn the_example_has_every_key() {
     fields::<Presence>("presence");
     fields::<Limits>("limits");
     fields::<Rate>("limits.login");
+    fields::<Outgoing>("outgoing");
     fields::<Storage>("storage");
     fields::<Log>("log");
     fields::<WellKnown>("well_known");

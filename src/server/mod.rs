@@ -21,6 +21,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     http,
+    outgoing::Outgoing,
     shutdown::Shutdown,
     users::Sessions,
 };
@@ -40,7 +41,7 @@ pub fn run(config: Config) -> Result<()> {
     runtime.block_on(serve(Arc::new(config)))
 }
 
-/// Checks what lies outside the configuration file itself: the key, the certificates, the log's directives.
+/// Checks what lies outside the configuration file itself: the key, certificates, the log's directives.
 ///
 /// # Errors
 ///
@@ -49,6 +50,7 @@ pub fn check(config: &Config) -> Result<()> {
     log::filter(&config.log)?;
     services::signing_key(config)?;
     install_tls_provider();
+    Outgoing::new(&config.outgoing)?;
     let runtime = runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
     runtime.block_on(listeners::check(&config.listeners))
 }
