@@ -54,6 +54,10 @@ pub enum Kind {
         /// How long the caller should wait before it tries again.
         retry_after: Duration,
     },
+    /// The media was announced, and its content has not come yet.
+    NotYetUploaded,
+    /// The media has its content already.
+    CannotOverwriteMedia,
     /// The user id is taken.
     UserInUse,
     /// The localpart is not a valid one.

@@ -9,7 +9,7 @@
 //! matrix                    the protocol's rules as pure functions over ruma's types
 //! storage                   an ordered key-value engine and every table in it
 //! streams                   positions, the change log, waking those who wait
-//! users                     accounts, sessions, and what belongs to one person
+//! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
 //! presence                  who is online
 //! sync                      what changed for one device since a position
@@ -27,6 +27,7 @@ pub mod config;
 pub mod error;
 pub mod http;
 pub mod matrix;
+pub mod media;
 pub mod outgoing;
 pub mod presence;
 pub mod rooms;

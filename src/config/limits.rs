@@ -25,6 +25,8 @@ pub struct Limits {
     pub messages: Rate,
     /// Rooms joined, knocked on or created, counted per user, and twenty times as many per address.
     pub joins: Rate,
+    /// Files uploaded or announced, counted per user, and twenty times as many per address.
+    pub uploads: Rate,
 }
 
 impl Default for Limits {
@@ -40,6 +42,7 @@ impl Default for Limits {
             registration: Rate { per_second: 0.1, burst: 10 },
             messages: Rate { per_second: 5.0, burst: 100 },
             joins: Rate { per_second: 0.5, burst: 50 },
+            uploads: Rate { per_second: 1.0, burst: 100 },
         }
     }
 }

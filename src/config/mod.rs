@@ -6,6 +6,7 @@ mod env;
 mod known_keys;
 mod limits;
 mod listeners;
+mod media;
 mod outgoing;
 mod secret;
 mod sections;
@@ -26,6 +27,7 @@ use toml::{Table, Value};
 pub use self::{
     limits::{Limits, Network, Rate},
     listeners::{Endpoint, Listener, Tls},
+    media::{Media, S3, UnauthenticatedAccess},
     outgoing::{Outgoing, StaticName},
     secret::Secret,
     sections::{
@@ -57,6 +59,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Who is online.
     pub presence: Presence,
+    /// Files and pictures.
+    pub media: Media,
     /// How much one client may ask for.
     pub limits: Limits,
     /// How this server reaches others.
@@ -107,6 +111,7 @@ impl Config {
         let passwords = reader.passwords();
         let sessions = reader.section("sessions").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
+        let media = reader.media();
         let limits = reader.section("limits").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
         let storage = reader.section("storage").unwrap_or_default();
@@ -124,6 +129,7 @@ impl Config {
                 passwords,
                 sessions,
                 presence,
+                media,
                 limits,
                 outgoing,
                 storage,
@@ -137,6 +143,11 @@ impl Config {
     /// The folder of the database.
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("database")
+    }
+
+    /// The folder of uploaded files, where they are not kept elsewhere.
+    pub fn media_folder(&self) -> PathBuf {
+        self.data_dir.join("media")
     }
 
     /// The file of the key that the server signs events with.
@@ -205,6 +216,12 @@ impl Reader {
         let passwords: Passwords = self.section("passwords").unwrap_or_default();
         self.problems.extend(passwords.problem().map(|problem| format!("passwords.{problem}")));
         passwords
+    }
+
+    fn media(&mut self) -> Media {
+        let media: Media = self.section("media").unwrap_or_default();
+        self.problems.extend(media.problem().map(|problem| format!("media.{problem}")));
+        media
     }
 }
 

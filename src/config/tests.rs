@@ -40,8 +40,9 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn everything_the_example_offers_can_be_switched_on() {
-    let secret_in_place = known_keys::uncommented(EXAMPLE).replace("shared_secret_file = ", "#");
-    let config = read(&secret_in_place).unwrap();
+    let secrets_in_place =
+        known_keys::uncommented(EXAMPLE).replace("shared_secret_file = ", "#").replace("s3_secret_key_file = ", "#");
+    let config = read(&secrets_in_place).unwrap();
     assert_eq!(config.listeners.len(), 3);
     assert!(config.listeners[1].tls.is_some());
     assert_eq!(config.listeners[2].endpoint, Endpoint::Unix("/run/commonroom/http.sock".into()));
@@ -69,6 +70,7 @@ fn the_example_has_every_key() {
     fields::<Passwords>("passwords");
     fields::<Sessions>("sessions");
     fields::<Presence>("presence");
+    fields::<Media>("media");
     fields::<Limits>("limits");
     fields::<Rate>("limits.login");
     fields::<Outgoing>("outgoing");

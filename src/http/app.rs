@@ -8,6 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
+    media::Media,
     presence::Presence,
     rooms::Rooms,
     shutdown::Shutdown,
@@ -39,6 +40,8 @@ pub struct Parts {
     pub rate_limits: RateLimits,
     /// What belongs to one person.
     pub users: Users,
+    /// Files and pictures.
+    pub media: Media,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
     /// Who is online.
@@ -80,6 +83,12 @@ impl FromRef<App> for Shutdown {
 impl FromRef<App> for Store {
     fn from_ref(app: &App) -> Self {
         app.0.store.clone()
+    }
+}
+
+impl FromRef<App> for Media {
+    fn from_ref(app: &App) -> Self {
+        app.0.media.clone()
     }
 }
 

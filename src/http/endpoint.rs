@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 /// The decoded request of the endpoint `R`: its path, query, headers and JSON body.
 ///
-/// An endpoint whose body is not JSON, such as an upload, does not go through here.
+/// An endpoint whose body is not JSON, such as an upload, takes a [`Streamed`](super::streamed::Streamed) instead.
 pub struct Request<R>(pub R);
 
 /// The response of an endpoint, to be encoded.
@@ -79,7 +79,7 @@ async fn body<S: Send + Sync>(request: HttpRequest, state: &S) -> Result<Bytes> 
 }
 
 /// Says what is wrong with a request that has not the shape its endpoint asks for.
-fn refusal(cause: FromHttpRequestError, body: &[u8]) -> Error {
+pub(super) fn refusal(cause: FromHttpRequestError, body: &[u8]) -> Error {
     let cause = match cause {
         FromHttpRequestError::Deserialization(cause) => cause,
         cause => return Error::internal(cause),

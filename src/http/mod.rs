@@ -12,6 +12,7 @@ pub mod rate_limit;
 pub mod reauthentication;
 mod request_log;
 pub mod routing;
+pub mod streamed;
 
 use std::any::Any;
 

@@ -38,6 +38,8 @@ pub enum Limit {
     Messages,
     /// Rooms joined, knocked on or created; spent for the user and for the address.
     Joins,
+    /// Files uploaded or announced; spent for the user and for the address.
+    Uploads,
 }
 
 /// Whose bucket it is.
@@ -58,6 +60,7 @@ struct Buckets {
     registration: Bucket,
     messages: Bucket,
     joins: Bucket,
+    uploads: Bucket,
 }
 
 struct Bucket {
@@ -76,6 +79,7 @@ impl RateLimits {
                 registration: Bucket::new(limits.registration, 1),
                 messages: Bucket::new(limits.messages, USERS_PER_ADDRESS),
                 joins: Bucket::new(limits.joins, USERS_PER_ADDRESS),
+                uploads: Bucket::new(limits.uploads, USERS_PER_ADDRESS),
             })
         }))
     }
@@ -92,6 +96,7 @@ impl RateLimits {
             Limit::Registration => &buckets.registration,
             Limit::Messages => &buckets.messages,
             Limit::Joins => &buckets.joins,
+            Limit::Uploads => &buckets.uploads,
         };
         bucket.spend(&client.into())
     }

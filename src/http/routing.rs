@@ -7,11 +7,11 @@ use axum::{
 };
 use ruma::api::{IncomingRequest, Metadata as _, path_builder::PathBuilder as _};
 
-use super::endpoint::Request;
+use super::{endpoint::Request, streamed::Streamed};
 
 /// Adds endpoints to a router by their handlers alone.
 pub trait Endpoints<S> {
-    /// Routes the method and all paths of the endpoint that `handler` takes as its last argument, r0 included.
+    /// Routes the method and all paths of the endpoint whose request `handler` takes as its last argument, r0 included.
     ///
     /// # Panics
     ///
@@ -25,10 +25,24 @@ pub trait Endpoints<S> {
     fn endpoint_with_optional_end<H: Handler<T, S>, T: Serves + 'static>(self, handler: H) -> Self;
 }
 
-/// The arguments of a handler whose last one is the [`Request`] of an endpoint.
+/// The arguments of a handler whose last one is the request of an endpoint.
 pub trait Serves {
     /// The ruma request type of the endpoint.
     type Endpoint: IncomingRequest;
+}
+
+/// The request of an endpoint as the last argument of its handler.
+pub trait LastArgument {
+    /// The ruma request type of the endpoint.
+    type Endpoint: IncomingRequest;
+}
+
+impl<R: IncomingRequest> LastArgument for Request<R> {
+    type Endpoint = R;
+}
+
+impl<R: IncomingRequest> LastArgument for Streamed<R> {
+    type Endpoint = R;
 }
 
 impl<S: Clone + Send + Sync + 'static> Endpoints<S> for Router<S> {
@@ -57,30 +71,30 @@ fn method<T: Serves>() -> MethodFilter {
 
 // The first type of each tuple is axum's own marker of how the last argument is extracted.
 
-impl<M, R: IncomingRequest> Serves for (M, Request<R>) {
-    type Endpoint = R;
+impl<M, L: LastArgument> Serves for (M, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, R: IncomingRequest> Serves for (M, A, Request<R>) {
-    type Endpoint = R;
+impl<M, A, L: LastArgument> Serves for (M, A, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, B, R: IncomingRequest> Serves for (M, A, B, Request<R>) {
-    type Endpoint = R;
+impl<M, A, B, L: LastArgument> Serves for (M, A, B, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, B, C, R: IncomingRequest> Serves for (M, A, B, C, Request<R>) {
-    type Endpoint = R;
+impl<M, A, B, C, L: LastArgument> Serves for (M, A, B, C, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, B, C, D, R: IncomingRequest> Serves for (M, A, B, C, D, Request<R>) {
-    type Endpoint = R;
+impl<M, A, B, C, D, L: LastArgument> Serves for (M, A, B, C, D, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, B, C, D, E, R: IncomingRequest> Serves for (M, A, B, C, D, E, Request<R>) {
-    type Endpoint = R;
+impl<M, A, B, C, D, E, L: LastArgument> Serves for (M, A, B, C, D, E, L) {
+    type Endpoint = L::Endpoint;
 }
 
-impl<M, A, B, C, D, E, F, R: IncomingRequest> Serves for (M, A, B, C, D, E, F, Request<R>) {
-    type Endpoint = R;
+impl<M, A, B, C, D, E, F, L: LastArgument> Serves for (M, A, B, C, D, E, F, L) {
+    type Endpoint = L::Endpoint;
 }

@@ -9,6 +9,7 @@ use crate::{
     error::{Error, Result},
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
+    media::Media,
     presence::{Patience, Presence},
     rooms::{Rooms, Settings},
     shutdown::Shutdown,
@@ -31,6 +32,8 @@ pub struct Ready {
     pub(super) sessions: Sessions,
     /// Whose clock has to be kept, so that people appear as away and as gone in time.
     pub(super) presence: Presence,
+    /// Which has to be swept now and then.
+    pub(super) media: Media,
     /// What has to be kept up with what becomes of users, and with the time for those who are typing.
     pub(super) rooms: Rooms,
     /// Tells everyone who waits that the server is stopping.
@@ -45,10 +48,18 @@ impl Ready {
     ///
     /// Says what of the data folder cannot be used, or which choice of the operator cannot be met.
     pub async fn new(config: Arc<Config>) -> Result<Self> {
+        super::install_tls_provider();
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
         let users = Users::new(&store, &notifier, &clock, &config, DEVICE_BELONGINGS)?;
+        let media = Media::new(
+            store.clone(),
+            clock.clone(),
+            config.server_name.clone(),
+            config.media.clone(),
+            &config.media_folder(),
+        )?;
         let settings = Settings {
             server_name: config.server_name.clone(),
             default_version: config.rooms.default_version.clone(),
@@ -80,10 +91,12 @@ impl Ready {
                 shutdown: shutdown.clone(),
                 store: store.clone(),
                 users,
+                media: media.clone(),
                 rooms: rooms.clone(),
                 presence: presence.clone(),
                 sync,
             }),
+            media,
             presence,
             rooms,
             shutdown,

@@ -5,15 +5,18 @@ mod account_data;
 mod admin;
 mod aliases;
 mod amended;
+mod content_disposition;
 mod context;
 mod create_room;
 mod devices;
 mod directory;
 mod discovery;
 mod events;
+mod file_answer;
 mod filter;
 mod join_content;
 mod login;
+mod media;
 mod members;
 mod membership;
 mod messages;
@@ -39,7 +42,7 @@ use super::{app::App, routing::Endpoints as _};
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
-    server().merge(accounts()).merge(rooms()).merge(people())
+    server().merge(accounts()).merge(rooms()).merge(people()).merge(files())
 }
 
 /// What the server is and can do.
@@ -174,4 +177,17 @@ fn people() -> Router<App> {
         .endpoint(account_data::tags)
         .endpoint(account_data::set_tag)
         .endpoint(account_data::delete_tag)
+}
+
+/// Files and pictures ("Content repository").
+fn files() -> Router<App> {
+    Router::new()
+        .endpoint(media::upload)
+        .endpoint(media::config)
+        .endpoint(media::download)
+        .endpoint(media::download_as)
+        // The addresses of Matrix 1.10 and older
+        .endpoint(media::old_config)
+        .endpoint(media::old_download)
+        .endpoint(media::old_download_as)
 }

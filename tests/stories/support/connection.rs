@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
 use super::Answer;
@@ -24,6 +24,8 @@ pub struct Connection {
 impl Connection {
     /// A connection without a token.
     pub(super) fn new(base_url: Arc<RwLock<String>>) -> Self {
+        // The client asks for cryptography although it speaks plain HTTP; it fails only when some is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { http: Client::new(), base_url, token: None }
     }
 
@@ -69,15 +71,30 @@ impl Connection {
         path: &str,
         build: impl FnOnce(RequestBuilder) -> RequestBuilder,
     ) -> Answer {
-        let base_url = self.base_url.read().unwrap().clone();
-        let separator = if path.starts_with('/') { "" } else { "/_matrix/client/v3/" };
         let request = format!("{method} {path}");
+        let response = self.exchange(method, path, build).await;
+        Answer::read(request, response).await
+    }
+
+    /// Any request at all, with the answer as it came.
+    pub(super) async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        build: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Response {
+        let base_url = self.base_url();
+        let separator = if path.starts_with('/') { "" } else { "/_matrix/client/v3/" };
         let mut builder = self.http.request(method, format!("{base_url}{separator}{path}"));
         if let Some(token) = &self.token {
             builder = builder.bearer_auth(token);
         }
-        let response = build(builder).send().await;
-        Answer::read(request.clone(), response.unwrap_or_else(|cause| panic!("{request}: no answer: {cause:?}"))).await
+        build(builder).send().await.unwrap_or_else(|cause| panic!("{path}: no answer: {cause:?}"))
+    }
+
+    /// Where the server listens, such as `http://127.0.0.1:1234`.
+    pub fn base_url(&self) -> String {
+        self.base_url.read().unwrap().clone()
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 mod connection;
 mod eventually;
+mod files;
 mod log;
 mod server;
 mod sync;
@@ -12,6 +13,7 @@ pub use self::{
     answer::Answer,
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
+    files::id_of,
     server::Server,
     sync::Sync,
     user::User,

@@ -99,6 +99,11 @@ impl Server {
         &self.first_token
     }
 
+    /// The folder in which the server keeps everything.
+    pub fn data_folder(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// A command of the binary on this server's configuration and data.
     pub fn command(&self, arguments: &[&str]) -> Command {
         command(&self.folder, arguments)

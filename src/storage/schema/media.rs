@@ -1,0 +1,50 @@
+//! The tables of files and pictures. Their bytes are objects in an object store, which only these rows name.
+
+use ruma::{OwnedServerName, OwnedUserId};
+use serde::{Deserialize, Serialize};
+
+use crate::storage::{Family, Table, TableInfo};
+
+/// Every file that is whole, by the two parts of its `mxc://` URI.
+pub const FILES: Table<(OwnedServerName, String), File> = Table::new(150, "files", Family::Rows);
+
+/// The objects that no row names: those that are being written, so that a crash leaves none behind, and those that are to
+/// be deleted.
+pub const LOOSE_OBJECTS: Table<(ObjectId,), Loose> = Table::new(151, "loose_objects", Family::Rows);
+
+/// The tables of this file.
+pub(super) const TABLES: &[TableInfo] = &[FILES.info(), LOOSE_OBJECTS.info()];
+
+/// The random number that names an object.
+pub type ObjectId = [u8; 16];
+
+/// A file: what is known of it besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct File {
+    /// Where the bytes are.
+    pub object: ObjectId,
+    /// How many bytes there are.
+    pub size: u64,
+    /// The media type that the uploader gave it.
+    pub content_type: String,
+    /// The name that the uploader gave it.
+    pub name: Option<String>,
+    /// Who uploaded it; `None` for what the server keeps for itself.
+    pub uploader: Option<OwnedUserId>,
+    /// When it was uploaded, in milliseconds since the Unix epoch.
+    pub created_at: u64,
+    /// Whether it can be read without an access token even when that is frozen.
+    pub unauthenticated: bool,
+}
+
+/// Why no row names an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loose {
+    /// It is being written, or was when the server crashed.
+    BeingWritten {
+        /// The run of the server that writes it; with another one running, nobody does any more.
+        boot: u64,
+    },
+    /// It is to be deleted.
+    Discarded,
+}
