@@ -8,6 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
+    federation::ServerKeys,
     presence::Presence,
     rooms::Rooms,
     shutdown::Shutdown,
@@ -37,6 +38,8 @@ pub struct Parts {
     pub store: Store,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
+    /// The keys that this server signs with.
+    pub server_keys: ServerKeys,
     /// What belongs to one person.
     pub users: Users,
     /// Rooms and what happens in them.
@@ -80,6 +83,12 @@ impl FromRef<App> for Shutdown {
 impl FromRef<App> for Store {
     fn from_ref(app: &App) -> Self {
         app.0.store.clone()
+    }
+}
+
+impl FromRef<App> for ServerKeys {
+    fn from_ref(app: &App) -> Self {
+        app.0.server_keys.clone()
     }
 }
 
