@@ -9,6 +9,7 @@
 //! matrix                    the protocol's rules as pure functions over ruma's types
 //! storage                   an ordered key-value engine and every table in it
 //! streams                   positions, the change log, waking those who wait
+//! federation                what servers know of each other: for now only this one's keys
 //! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
 //! presence                  who is online
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod error;
+pub mod federation;
 pub mod http;
 pub mod matrix;
 pub mod media;

@@ -32,10 +32,10 @@ type Suite struct {
 	lock string
 }
 
-// Prepare brings the version of Complement that go.mod in the folder module pins into the folder work, and puts the files
-// of module/overlay over it.
+// Prepare brings the version of Complement that go.mod in the folder module pins into the folder work, or the copy that
+// COMPLEMENT_SOURCE names, and puts the files of module/overlay over it.
 func Prepare(ctx context.Context, module, work string) (*Suite, error) {
-	source, err := download(ctx, module)
+	source, err := fetch(ctx, module)
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,26 @@ func (s *Suite) Folder(name string) string {
 	return filepath.Join(s.tree, filepath.FromSlash(name))
 }
 
-// source is a module in Go's cache.
+// source is a module in Go's cache, or a copy of one.
 type source struct{ Dir, Sum, Error string }
+
+// fetch finds Complement's source: the copy that COMPLEMENT_SOURCE names, or else the version that is pinned.
+func fetch(ctx context.Context, module string) (source, error) {
+	folder := os.Getenv("COMPLEMENT_SOURCE")
+	if folder == "" {
+		return download(ctx, module)
+	}
+	folder, err := filepath.Abs(folder)
+	if err != nil {
+		return source{}, err
+	}
+	named, err := os.ReadFile(filepath.Join(folder, "go.mod"))
+	if err != nil || !strings.HasPrefix(string(named), "module "+complementModule+"\n") {
+		return source{}, fmt.Errorf("COMPLEMENT_SOURCE is %q, which is no copy of %s", folder, complementModule)
+	}
+	sum, err := digest(folder, folder)
+	return source{Dir: folder, Sum: sum}, err
+}
 
 func download(ctx context.Context, module string) (source, error) {
 	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", complementModule)
@@ -165,6 +183,9 @@ func copyOver(into, from string) error {
 
 func eachFile(folder string, do func(relative string, content []byte) error) error {
 	return filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == ".git" {
+			return skip(entry)
+		}
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -178,6 +199,14 @@ func eachFile(folder string, do func(relative string, content []byte) error) err
 		}
 		return do(relative, content)
 	})
+}
+
+// skip leaves out a file, or a folder with everything in it.
+func skip(entry fs.DirEntry) error {
+	if entry.IsDir() {
+		return filepath.SkipDir
+	}
+	return nil
 }
 
 // lock waits until no other run lays out or compiles, and returns what lets the next one in.

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -76,6 +77,36 @@ func TestATreeIsTheSourceWithTheOverlayOverIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(map[string]string{"a.go": "overlay", "inner/c.go": "", "inner/d.go": "overlay"})
+}
+
+func TestACopyOfComplementIsUsedInPlaceOfTheDownload(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("COMPLEMENT_SOURCE", folder)
+	if _, err := Prepare(t.Context(), t.TempDir(), t.TempDir()); err == nil || errors.Is(err, ErrUnavailable) {
+		t.Errorf("an empty folder gives %v", err)
+	}
+	// What git keeps beside the source is no part of it; in a work tree of its own it is a file.
+	write(t, folder, map[string]string{
+		"go.mod": "module " + complementModule + "\n\ngo 1.25.0", "a.go": "one", ".git/head": "x", "inner/.git": "x",
+	})
+	work := t.TempDir()
+	for _, text := range []string{"one", "two"} {
+		write(t, folder, map[string]string{"a.go": text})
+		module := t.TempDir()
+		write(t, module, map[string]string{"overlay/b.go": "over"})
+		suite, err := Prepare(t.Context(), module, work)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(suite.Folder("."), "a.go")); string(got) != text {
+			t.Errorf("a.go is %q, %v", got, err)
+		}
+		for _, path := range []string{".git", "inner/.git"} {
+			if _, err := os.Stat(filepath.Join(suite.Folder("."), path)); err == nil {
+				t.Errorf("%s was copied", path)
+			}
+		}
+	}
 }
 
 func suiteWith(t *testing.T, files map[string]string) *Suite {

@@ -12,6 +12,8 @@ pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
     match response {
         AdminResponse::User(user) => format!("{user} {outcome}").trim_end().to_owned() + "\n",
         AdminResponse::Token(token) => format!("{token} {outcome}").trim_end().to_owned() + "\n",
+        AdminResponse::Told(1) => "1 user was told.\n".to_owned(),
+        AdminResponse::Told(count) => format!("{count} users were told.\n"),
         AdminResponse::Users(users) => {
             table(["USER", "ROLE", "STANDING", "AGE"], &users.iter().map(user_row).collect::<Vec<_>>())
         }
@@ -44,6 +46,7 @@ fn role(role: Role) -> String {
     match role {
         Role::User => "user".to_owned(),
         Role::Administrator => "administrator".to_owned(),
+        Role::Server => "server".to_owned(),
     }
 }
 

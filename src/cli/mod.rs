@@ -4,6 +4,7 @@ mod admin_client;
 mod check_config;
 mod display;
 mod init;
+mod notice;
 mod password;
 mod token;
 mod user;
@@ -55,6 +56,9 @@ enum Command {
     /// Make, list and revoke registration tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Tell users something in the server's own name.
+    #[command(subcommand)]
+    Notice(notice::NoticeCommand),
 }
 
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
@@ -64,6 +68,7 @@ fn execute(Arguments { config, command }: Arguments) -> Result<()> {
         Command::CheckConfig => check_config::run(&config),
         Command::User(command) => user::run(load(&config)?, command),
         Command::Token(command) => token::run(load(&config)?, command),
+        Command::Notice(command) => notice::run(load(&config)?, command),
     }
 }
 

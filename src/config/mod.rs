@@ -10,6 +10,7 @@ mod media;
 mod outgoing;
 mod secret;
 mod sections;
+mod server_notices;
 mod units;
 
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::{
         Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
         Sessions, Storage, SupportContact, WellKnown,
     },
+    server_notices::ServerNotices,
     units::parse_duration,
 };
 
@@ -53,6 +55,8 @@ pub struct Config {
     pub registration: Registration,
     /// What new rooms get when their creator does not say.
     pub rooms: Rooms,
+    /// In whose name the server speaks to its users.
+    pub server_notices: ServerNotices,
     /// What a password must be and how it is hashed.
     pub passwords: Passwords,
     /// How long tokens of clients that refresh them live.
@@ -108,6 +112,7 @@ impl Config {
         let listeners = reader.listeners(folder);
         let registration = reader.section("registration").unwrap_or_default();
         let rooms = reader.section("rooms").unwrap_or_default();
+        let server_notices = reader.section("server_notices").unwrap_or_default();
         let passwords = reader.passwords();
         let sessions = reader.section("sessions").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
@@ -126,6 +131,7 @@ impl Config {
                 listeners,
                 registration,
                 rooms,
+                server_notices,
                 passwords,
                 sessions,
                 presence,

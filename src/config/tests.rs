@@ -67,6 +67,7 @@ fn the_example_has_every_key() {
     }
     fields::<Registration>("registration");
     fields::<Rooms>("rooms");
+    fields::<ServerNotices>("server_notices");
     fields::<Passwords>("passwords");
     fields::<Sessions>("sessions");
     fields::<Presence>("presence");
@@ -95,6 +96,12 @@ fn problems_name_the_key_and_the_remedy() {
         ("[registration]\nshared_secret = \"\"", "registration.shared_secret: a secret cannot be empty"),
         ("[rooms]\ndefault_version = \"2\"", "rooms.default_version: \"2\" is not a room version of this server"),
         ("[rooms]\ndefault_history_visibility = \"shared\"", "expected `joined` or `preset`"),
+        (
+            "[server_notices]\nlocalpart = \"The Server\"",
+            "server_notices.localpart: \"The Server\" is not the first part",
+        ),
+        ("[server_notices]\nroom_name = \" \"", "server_notices.room_name: write a name"),
+        ("[server_notices]\navatar_url = \"https://x\"", "server_notices.avatar_url: \"https://x\" is not the address"),
         ("[passwords]\nmemory_kib = 4", "passwords.memory_kib must be at least 8 times parallelism"),
         ("[passwords]\niterations = 0", "passwords.iterations must be at least 1"),
         ("[passwords]\nminimum_length = \"8\"", "passwords.minimum_length: invalid type: string \"8\""),

@@ -8,6 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
+    federation::ServerKeys,
     media::Media,
     presence::Presence,
     rooms::Rooms,
@@ -38,6 +39,8 @@ pub struct Parts {
     pub store: Store,
     /// How often one client may ask.
     pub rate_limits: RateLimits,
+    /// The keys that this server signs with.
+    pub server_keys: ServerKeys,
     /// What belongs to one person.
     pub users: Users,
     /// Files and pictures.
@@ -89,6 +92,12 @@ impl FromRef<App> for Store {
 impl FromRef<App> for Media {
     fn from_ref(app: &App) -> Self {
         app.0.media.clone()
+    }
+}
+
+impl FromRef<App> for ServerKeys {
+    fn from_ref(app: &App) -> Self {
+        app.0.server_keys.clone()
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     config::Config,
     error::{Error, Kind, Result},
-    users::{Seen, Session, Sessions},
+    users::{Accounts, Seen, Session, Sessions},
 };
 
 /// The user and the device that make the request.
@@ -31,6 +31,9 @@ pub struct Caller {
 
 /// A caller whose account may be locked. Such a caller can do nothing but log out, so that only logging out takes this.
 pub struct LockedOrNot(pub Caller);
+
+/// A caller who may administer the server. Before that is known nothing else of the request is looked at.
+pub struct Administrator(pub Caller);
 
 impl Caller {
     /// Checks that `user`, whom the path names, is the caller.
@@ -95,6 +98,24 @@ where
         match <Self as FromRequestParts<S>>::from_request_parts(parts, state).await {
             Err(error) if error.kind == Kind::MissingToken => Ok(None),
             outcome => outcome.map(Some),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for Administrator
+where
+    S: Send + Sync,
+    Accounts: FromRef<S>,
+    Sessions: FromRef<S>,
+    Arc<Config>: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let caller = <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        match Accounts::from_ref(state).is_administrator(&caller.user_id).await? {
+            true => Ok(Self(caller)),
+            false => Err(Error::forbidden("You are not an administrator of this server.")),
         }
     }
 }

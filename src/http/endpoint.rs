@@ -11,7 +11,7 @@ use ruma::api::{
     IncomingRequest, IncomingRequestExt as _, OutgoingResponse, OutgoingResponseExt as _,
     error::{DeserializationError, FromHttpRequestError},
 };
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::{Error, Kind, Result};
 
@@ -19,6 +19,9 @@ use crate::error::{Error, Kind, Result};
 ///
 /// An endpoint whose body is not JSON, such as an upload, takes a [`Streamed`](super::streamed::Streamed) instead.
 pub struct Request<R>(pub R);
+
+/// The decoded JSON body of an endpoint that ruma does not know.
+pub struct JsonBody<T>(pub T);
 
 /// The response of an endpoint, to be encoded.
 pub struct Reply<R>(pub R);
@@ -49,6 +52,17 @@ where
         };
 
         R::try_from_http_request(head.map(|()| &*body), &path_args).map(Self).map_err(|cause| refusal(cause, &body))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: HttpRequest, state: &S) -> Result<Self> {
+        let body = body(request, state).await?;
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|cause| refusal(DeserializationError::Json(cause).into(), &body))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod client_address;
 mod cors;
 pub mod endpoint;
 mod error_response;
+mod federation;
 mod json;
 pub mod rate_limit;
 pub mod reauthentication;
@@ -35,7 +36,7 @@ use crate::{
 
 /// Everything the server answers, wrapped in what holds for every answer.
 pub fn router(app: App) -> Router {
-    let routes = Router::new().route("/health", get(health)).merge(client::routes());
+    let routes = Router::new().route("/health", get(health)).merge(client::routes()).merge(federation::routes());
     wrap(routes, app.max_body_size()).with_state(app)
 }
 

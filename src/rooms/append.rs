@@ -33,8 +33,8 @@ pub struct Writer {
     before: Option<RoomRow>,
     state: RoomState,
     batch: Batch,
-    /// How many events were added.
-    added: u16,
+    /// How many positions are taken: one for each event that was added, and those of [`Writer::take_slot`].
+    taken: u16,
     /// Users whose membership changes.
     members: Vec<OwnedUserId>,
     /// Users who are not typing any more.
@@ -57,7 +57,7 @@ impl Rooms {
             before,
             state,
             batch: Batch::new(),
-            added: 0,
+            taken: 0,
             members: Vec::new(),
             quiet: Vec::new(),
         })
@@ -80,6 +80,12 @@ impl Writer {
         &mut self.batch
     }
 
+    /// A slot of the batch for a change that is no event and comes with those that were added.
+    pub(super) fn take_slot(&mut self) -> u16 {
+        self.taken += 1;
+        self.taken - 1
+    }
+
     /// Drafts, authorises and adds an event.
     ///
     /// # Errors
@@ -95,7 +101,7 @@ impl Writer {
     pub(super) fn admit(&mut self, event: Event, json: Box<str>, origin: Option<EventOrigin>) -> Result<Arc<Event>> {
         authorise(&self.room, &self.state, &event)?;
         let event = Arc::new(event);
-        let position = Position::pending(self.added);
+        let position = Position::pending(self.taken);
         let order = Order::Live(position);
         let room_id = self.room.id.clone();
         let replaces = self.stage_state(&event, order, position);
@@ -112,11 +118,11 @@ impl Writer {
         let member = member_of(&event);
         self.members.extend(member.clone());
         self.quiet.extend(typing::ended_by(&event).map(ToOwned::to_owned));
-        Log::append(&mut self.batch, self.added, &Change::Event { room: room_id, member });
+        Log::append(&mut self.batch, self.taken, &Change::Event { room: room_id, member });
         self.state.heads = vec![event.id.clone()];
         self.state.depth += 1;
         self.state.set(event.clone());
-        self.added += 1;
+        self.taken += 1;
         Ok(event)
     }
 
@@ -146,7 +152,7 @@ impl Writer {
         let room_id = &self.room.id;
         ROOMS.expect(&mut self.batch, (room_id,), self.before.as_ref());
         ROOMS.put(&mut self.batch, (room_id,), &row(&self.room, &self.state));
-        self.batch.slots(self.added.max(1));
+        self.batch.slots(self.taken.max(1));
         let publish = publish(&self);
         self.batch.on_visible(publish);
         let commit = self.rooms.shared.store.commit(self.batch);
@@ -195,7 +201,7 @@ fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
     let (members, quiet) = (writer.members.clone(), writer.quiet.clone());
     let (notifier, typing) = (writer.rooms.shared.notifier.clone(), writer.rooms.shared.typing.clone());
     let newborn = writer.before.is_none().then(|| writer.rooms.clone());
-    let last = u64::from(writer.added.max(1)) - 1;
+    let last = u64::from(writer.taken.max(1)) - 1;
     move |position| {
         state.position = Position::from(position.get() + last);
         let audience = state.joined.clone();

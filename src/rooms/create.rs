@@ -36,9 +36,15 @@ impl Rooms {
         until_settled(|| self.found(&plan, attempts.next().unwrap_or_default())).await
     }
 
-    /// Writes the first events of a room. The id of a room can be the hash of its first event, so that a second room that
-    /// the same person creates in the same millisecond would be the same one: it bears a time `later` by that many.
     async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
+        let writer = self.lay_out(plan, later).await?;
+        let room_id = writer.room().id.clone();
+        writer.commit().await.map(|_| room_id)
+    }
+
+    /// Adds the first events of a room. The id of a room can be the hash of its first event, so that a second room that
+    /// the same person creates in the same millisecond would be the same one: it bears a time `later` by that many.
+    pub(super) async fn lay_out(&self, plan: &Plan, later: u64) -> Result<Writer> {
         if let Some(alias) = &plan.alias {
             self.check_alias_is_free(alias).await?;
         }
@@ -60,7 +66,7 @@ impl Rooms {
         if plan.is_published {
             DIRECTORY.put(writer.batch(), (&room_id,), &());
         }
-        writer.commit().await.map(|_| room_id)
+        Ok(writer)
     }
 
     /// Starts a room with its create event, sent at `time` in milliseconds since the Unix epoch.

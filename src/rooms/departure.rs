@@ -19,7 +19,8 @@ impl Rooms {
     }
 
     async fn leave_for_good(self, room_id: OwnedRoomId, user: OwnedUserId) -> Result<()> {
-        match self.leave(&room_id, &user, None).await {
+        let room = self.room(&room_id).await?;
+        match self.leave_whatever_it_is(&room, &user, None).await {
             // Somebody banned them meanwhile, which is as good.
             Err(error) if error.kind == Kind::Forbidden => Ok(()),
             outcome => outcome,

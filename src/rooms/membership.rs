@@ -91,11 +91,27 @@ impl Rooms {
     ///
     /// # Errors
     ///
-    /// [`Kind::Forbidden`] if the user never had to do with the room or is banned.
+    /// [`Kind::Forbidden`] if the user never had to do with the room or is banned, [`Kind::CannotLeaveServerNoticeRoom`] if
+    /// it is the server itself that invites them.
     pub async fn leave(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
+        self.check_may_leave(&room, user).await?;
+        self.leave_whatever_it_is(&room, user, reason).await
+    }
+
+    /// As [`Rooms::leave`], also when it is the server itself that invites the user.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Forbidden`] if the user never had to do with the room or is banned.
+    pub(super) async fn leave_whatever_it_is(
+        &self,
+        room: &Arc<Room>,
+        user: &UserId,
+        reason: Option<String>,
+    ) -> Result<()> {
         let content = MemberContent::with_reason(MembershipState::Leave, reason);
-        self.change_membership(&room, user, user, content, |state| match state.member(user).map(|e| e.membership()) {
+        self.change_membership(room, user, user, content, |state| match state.member(user).map(|e| e.membership()) {
             None => Err(not_in_room()),
             Some(Some(MembershipState::Leave)) => Ok(Verdict::Done),
             _ => Ok(Verdict::Ask),

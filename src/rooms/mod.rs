@@ -32,6 +32,7 @@ mod restricted;
 mod room;
 mod send;
 mod sent_membership;
+mod server_notices;
 mod state;
 mod state_at;
 mod state_delta;
@@ -61,6 +62,7 @@ pub use self::{
     receipts::{Mark, ReceiptKind},
     render::{Recipient, Renderer},
     room::Room,
+    server_notices::{Notice, NoticeRequest, NoticeSettings},
     state::RoomState,
     timeline::{Page, PageRequest, TimelineEvent},
     unread::{Counts, Unread},
@@ -73,7 +75,7 @@ use crate::{
     matrix::signing::SigningKey,
     storage::Store,
     streams::{Ephemerals, Notifier},
-    users::{AccountData, Accounts, Profiles, PushRules, RoomsBehind, Users},
+    users::{AccountData, Accounts, Profiles, PushRules, RoomsBehind, Tags, Users},
 };
 
 /// The service of rooms: a cheap-clone handle.
@@ -91,6 +93,7 @@ struct Shared {
     profiles: Profiles,
     rooms_behind: RoomsBehind,
     account_data: AccountData,
+    tags: Tags,
     push_rules: PushRules,
     key: SigningKey,
     settings: Settings,
@@ -108,6 +111,8 @@ pub struct Settings {
     pub default_version: RoomVersionId,
     /// Who may read what was said before they joined, in rooms whose creator does not say.
     pub default_history_visibility: HistoryVisibility,
+    /// In whose name the server itself speaks, and where.
+    pub server_notices: NoticeSettings,
 }
 
 impl Rooms {
@@ -130,6 +135,7 @@ impl Rooms {
             profiles: users.profiles.clone(),
             rooms_behind: users.rooms_behind.clone(),
             account_data: users.account_data.clone(),
+            tags: users.tags.clone(),
             push_rules: users.push_rules.clone(),
             key,
             settings,

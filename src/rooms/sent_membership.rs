@@ -24,7 +24,8 @@ impl Rooms {
     /// # Errors
     ///
     /// [`Kind::Forbidden`] for removing someone who is not there, and for joining a restricted room from none of the rooms
-    /// that let people in; [`Kind::InviteBlocked`] for inviting someone who wants no invitations.
+    /// that let people in; [`Kind::InviteBlocked`] for inviting someone who wants no invitations, and
+    /// [`Kind::CannotLeaveServerNoticeRoom`] for refusing an invitation of the server itself.
     pub(super) async fn sent_membership(
         &self,
         room: &Room,
@@ -44,6 +45,7 @@ impl Rooms {
             MembershipState::Leave if before == MembershipState::Leave => {
                 return Err(Error::forbidden("That user is not in the room."));
             }
+            MembershipState::Leave if target == *sender => self.check_may_leave(room, &target).await?,
             MembershipState::Join if target == *sender => {
                 let voucher = self.restricted_join(room, &target).await?;
                 content.extend(voucher.map(|user| (VOUCHED_BY.to_owned(), text(user))));

@@ -8,6 +8,7 @@ mod keeping_up;
 mod membership;
 mod redaction;
 mod scene;
+mod server_notices;
 mod state;
 
 use ruma::{
@@ -37,6 +38,11 @@ fn rooms_in(store: Store) -> Rooms {
         server_name: server_name!("example.org").to_owned(),
         default_version: RoomVersionId::V12,
         default_history_visibility: HistoryVisibility::Joined,
+        server_notices: NoticeSettings {
+            sender: owned_user_id!("@_server:example.org"),
+            room_name: "Server notices".to_owned(),
+            avatar_url: None,
+        },
     };
     Rooms::new(store, clock, notifier, Ephemerals::new(1), &users, SigningKey::generate(), settings)
 }

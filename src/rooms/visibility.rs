@@ -29,7 +29,7 @@ use crate::{
 impl Rooms {
     /// What decides over what `user` may see in a room as of `snapshot`.
     pub async fn viewer(&self, snapshot: &Snapshot, room_id: &RoomId, user: &UserId) -> Result<Viewer> {
-        let ignored = self.shared.account_data.ignored_users(snapshot, user).await?;
+        let ignored = self.ignored_by(snapshot, user).await?;
         Viewer::load(snapshot, room_id, user, ignored).await
     }
 }

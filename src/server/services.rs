@@ -2,16 +2,19 @@
 
 use std::{fs, sync::Arc};
 
+use ruma::OwnedUserId;
+
 use super::admin::Admin;
 use crate::{
     clock::Clock,
     config::{self, Config},
     error::{Error, Result},
+    federation::ServerKeys,
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
     media::Media,
     presence::{Patience, Presence},
-    rooms::{Rooms, Settings},
+    rooms::{NoticeSettings, Rooms, Settings},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
@@ -60,11 +63,9 @@ impl Ready {
             config.media.clone(),
             &config.media_folder(),
         )?;
-        let settings = Settings {
-            server_name: config.server_name.clone(),
-            default_version: config.rooms.default_version.clone(),
-            default_history_visibility: config.rooms.default_history_visibility,
-        };
+        let server_keys = ServerKeys::new(config.server_name.clone(), key.clone(), clock.clone());
+        let sender = users.prepare_server_account(&config.server_notices).await?;
+        let settings = room_settings(&config, sender);
         // Positions of what is only in memory start anew with the process; the number tells clients which start is meant.
         let ephemerals = Ephemerals::new(rand::random());
         let rooms =
@@ -83,13 +84,14 @@ impl Ready {
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
-            admin: Admin::new(&users, clock.clone()),
+            admin: Admin::new(&users, rooms.clone(), clock.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),
                 config,
                 clock,
                 shutdown: shutdown.clone(),
                 store: store.clone(),
+                server_keys,
                 users,
                 media: media.clone(),
                 rooms: rooms.clone(),
@@ -107,6 +109,17 @@ impl Ready {
     /// Finishes what is being written and closes the database.
     pub async fn close(self) {
         self.store.close().await;
+    }
+}
+
+/// What the operator decides about rooms, where the server itself speaks as `sender`.
+pub(super) fn room_settings(config: &Config, sender: OwnedUserId) -> Settings {
+    let config::ServerNotices { room_name, avatar_url, .. } = config.server_notices.clone();
+    Settings {
+        server_name: config.server_name.clone(),
+        default_version: config.rooms.default_version.clone(),
+        default_history_visibility: config.rooms.default_history_visibility,
+        server_notices: NoticeSettings { sender, room_name, avatar_url },
     }
 }
 

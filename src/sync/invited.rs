@@ -1,7 +1,7 @@
 //! Rooms that the user is invited to or knocks on, with the little that one may know of a room from outside.
 
 use ruma::{
-    RoomId,
+    OwnedUserId, RoomId,
     api::client::sync::sync_events::v3::{InviteState, InvitedRoom, KnockState, KnockedRoom},
     events::{AnyStrippedStateEvent, StateEventType},
     serde::Raw,
@@ -27,17 +27,18 @@ const TELLING: [StateEventType; 7] = [
     StateEventType::RoomEncryption,
 ];
 
-/// An invitation, if it is news and the user wants invitations at all.
+/// An invitation, if it is news and the user wants invitations at all; those of the server itself always come through.
 pub(super) async fn invitation(
     sync: &Sync,
     reading: &Reading,
     room_id: &RoomId,
     membership: &Stamped<Membership>,
 ) -> Result<Option<InvitedRoom>> {
-    if sync.account_data.blocks_invites(&reading.snapshot, &reading.user).await? {
+    let Some((inviter, events)) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
+    let blocks = sync.account_data.blocks_invites(&reading.snapshot, &reading.user).await?;
+    if blocks && !sync.rooms.speaks_for_server(&inviter) {
         return Ok(None);
     }
-    let Some(events) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
     let mut state = InviteState::new();
     state.events = events;
     Ok(Some(state.into()))
@@ -50,19 +51,20 @@ pub(super) async fn knock(
     room_id: &RoomId,
     membership: &Stamped<Membership>,
 ) -> Result<Option<KnockedRoom>> {
-    let Some(events) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
+    let Some((_, events)) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
     let mut state = KnockState::new();
     state.events = events;
     Ok(Some(state.into()))
 }
 
-/// The room as it was when the user was invited or knocked, unless the device has been told or the user ignores the inviter.
+/// The room as it was when the user was invited or knocked, and who did that, unless the device has been told or the user
+/// ignores the inviter.
 async fn stripped(
     sync: &Sync,
     reading: &Reading,
     room_id: &RoomId,
     membership: &Stamped<Membership>,
-) -> Result<Option<Vec<Raw<AnyStrippedStateEvent>>>> {
+) -> Result<Option<(OwnedUserId, Vec<Raw<AnyStrippedStateEvent>>)>> {
     let told = reading.since_position().is_some_and(|since| membership.at <= since);
     if told && reading.extent == StateExtent::Changes {
         return Ok(None);
@@ -70,11 +72,11 @@ async fn stripped(
     let room = sync.rooms.room(room_id).await?;
     let state = sync.rooms.state_at(&room, Order::Live(membership.at)).await?;
     let Some(own) = state.member(&reading.user) else { return Ok(None) };
-    let ignored = sync.account_data.ignored_users(&reading.snapshot, &reading.user).await?;
+    let ignored = sync.rooms.ignored_by(&reading.snapshot, &reading.user).await?;
     if ignored.contains(&own.sender) {
         return Ok(None);
     }
-    Ok(Some(telling(&state, own).map(stripped_state).collect()))
+    Ok(Some((own.sender.clone(), telling(&state, own).map(stripped_state).collect())))
 }
 
 /// The events that tell the room apart, its reader's own membership and who is behind it.

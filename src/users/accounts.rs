@@ -65,6 +65,7 @@ impl Accounts {
         let account = account.filter(|account| !matches!(account.standing, Standing::Deactivated { .. }));
         match account.ok_or_else(|| Error::not_found("There is no such user on this server."))? {
             Account { role: Role::Administrator, .. } => Err(Error::forbidden("This user is an administrator.")),
+            Account { role: Role::Server, .. } => Err(is_the_servers()),
             account => Ok(account),
         }
     }
@@ -135,18 +136,20 @@ impl Accounts {
     ///
     /// # Errors
     ///
-    /// `NotFound` if there is none, `UserDeactivated` if nothing can be changed about it any more.
+    /// `NotFound` if there is none, `UserDeactivated` if nothing can be changed about it any more, `Forbidden` if it is the
+    /// server's own.
     pub(super) async fn for_update(&self, snapshot: &Snapshot, user: &UserId) -> Result<Account> {
         let account = ACCOUNTS.get(snapshot, (user,)).await?;
         let account = account.ok_or_else(|| Error::not_found("There is no such user on this server."))?;
-        match account.standing {
-            Standing::Deactivated { .. } => Err(unusable(account.standing)),
-            Standing::Active | Standing::Locked => Ok(account),
+        match account {
+            Account { role: Role::Server, .. } => Err(is_the_servers()),
+            Account { standing: standing @ Standing::Deactivated { .. }, .. } => Err(unusable(standing)),
+            account => Ok(account),
         }
     }
 
     /// Adds to `batch` the condition that the account of `user` still is `account`.
-    pub(super) fn require_unchanged(&self, batch: &mut Batch, user: &UserId, account: &Account) {
+    pub fn require_unchanged(&self, batch: &mut Batch, user: &UserId, account: &Account) {
         ACCOUNTS.expect(batch, (user,), Some(account));
     }
 
@@ -155,6 +158,10 @@ impl Accounts {
         ACCOUNTS.expect(batch, (user,), Some(before));
         ACCOUNTS.put(batch, (user,), after);
     }
+}
+
+fn is_the_servers() -> Error {
+    Error::forbidden("This account is the server's own.")
 }
 
 fn wrong_credentials() -> Error {

@@ -14,6 +14,7 @@ mod registration;
 mod registration_tokens;
 mod rooms_behind;
 mod secrets;
+mod server_account;
 mod sessions;
 mod short_lived_tokens;
 mod tags;

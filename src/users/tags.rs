@@ -10,7 +10,10 @@ use ruma::{
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::account_data::AccountData;
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    storage::{Batch, Snapshot},
+};
 
 /// The longest name of a tag, in bytes ("Room Tagging").
 const MAXIMUM_NAME: usize = 255;
@@ -55,6 +58,23 @@ impl Tags {
     /// Takes a tag of `user` from `room`, if it has it.
     pub async fn remove(&self, user: &UserId, room: &RoomId, tag: &str) -> Result<()> {
         self.edit(user, room, |tags| tags.remove(&TagName::from(tag)).is_some()).await
+    }
+
+    /// Adds to `batch` that `room` has a tag of `user`, and that the tags changed at the batch's `slot`.
+    pub async fn add_to(
+        &self,
+        batch: &mut Batch,
+        slot: u16,
+        snapshot: &Snapshot,
+        (user, room, tag): (&UserId, &RoomId, &str),
+    ) -> Result<()> {
+        let before = self.account_data.get(snapshot, user, Some(room), &kind()).await?;
+        let mut tags = parse(before.as_deref());
+        tags.insert(TagName::from(tag), TagInfo::new());
+        let content = to_raw_value(&TagEventContent::new(tags)).map_err(Error::internal)?;
+        self.account_data.expect(batch, user, Some(room), &kind(), before);
+        self.account_data.put(batch, slot, user, Some(room), &kind(), content);
+        Ok(())
     }
 
     /// Changes the tags of `room` if `edit` says that it changed them.

@@ -96,3 +96,37 @@ async fn only_whoever_is_logged_in_learns_the_capabilities() {
     anyone.with_token("made up").get("capabilities").await.expect_error(401, "M_UNKNOWN_TOKEN");
     anyone.get("capabilities?access_token=made-up").await.expect_error(401, "M_UNKNOWN_TOKEN");
 }
+
+#[tokio::test]
+async fn other_servers_learn_its_version_and_its_keys_and_nothing_else() {
+    let server = Server::start().await;
+    let anyone = server.stranger();
+    let version = anyone.get("/_matrix/federation/v1/version").await.expect_ok();
+    assert_eq!(version["server"]["name"], "Commonroom");
+
+    let keys = anyone.get("/_matrix/key/v2/server").await.expect_ok();
+    assert_eq!((&keys["server_name"], &keys["old_verify_keys"]), (&json!("story.example"), &json!({})));
+    let key = keys["verify_keys"].as_object().unwrap().keys().next().expect("it has a key");
+    assert!(keys["signatures"]["story.example"][key].is_string(), "{keys}");
+
+    let shown = anyone.get("/_matrix/key/v2/query/story.example").await.expect_ok();
+    assert_eq!(shown["server_keys"][0]["verify_keys"], keys["verify_keys"]);
+    let unknown = anyone.get("/_matrix/key/v2/query/elsewhere.example").await.expect_ok();
+    assert_eq!(unknown, json!({"server_keys": []}));
+    let asked = json!({"server_keys": {"elsewhere.example": {}, "story.example": {key: {}}}});
+    let shown = anyone.post("/_matrix/key/v2/query", asked).await.expect_ok();
+    assert_eq!(shown["server_keys"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["server_keys"][0]["verify_keys"], keys["verify_keys"]);
+
+    anyone.post("/_matrix/key/v2/query", json!({})).await.expect_error(400, "M_BAD_JSON");
+    anyone.get("/_matrix/key/v2/query/no%20name").await.expect_error(400, "M_INVALID_PARAM");
+    for unknown in
+        ["federation/unknown", "federation/v1/unknown", "federation/v1/send/1", "key/unknown", "key/v2/unknown"]
+    {
+        anyone.get(&format!("/_matrix/{unknown}")).await.expect_error(404, "M_UNRECOGNIZED");
+    }
+    for known in ["federation/v1/version", "key/v2/server", "key/v2/query", "key/v2/query/story.example"] {
+        let answer = anyone.ask(Method::PUT, &format!("/_matrix/{known}"), None).await;
+        answer.expect_error(405, "M_UNRECOGNIZED");
+    }
+}

@@ -31,4 +31,5 @@ mod people_share_files;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;
 mod settings_reach_every_device;
+mod the_server_itself_has_something_to_say;
 mod the_server_stops_and_comes_back;

@@ -31,12 +31,16 @@ mod redact;
 mod register;
 mod room_summary;
 mod send;
+mod server_notices;
 mod state;
 mod sync;
 mod sync_body;
 mod typing;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{get, post, put},
+};
 
 use super::{app::App, routing::Endpoints as _};
 
@@ -79,6 +83,9 @@ fn accounts() -> Router<App> {
         // Account moderation
         .endpoint(admin::is_locked)
         .endpoint(admin::lock)
+        // Server notices
+        .route("/_synapse/admin/v1/send_server_notice", post(server_notices::send))
+        .route("/_synapse/admin/v1/send_server_notice/{txn_id}", put(server_notices::send_once))
         // Device management
         .endpoint(devices::list)
         .endpoint(devices::get)

@@ -17,6 +17,7 @@ pub use self::{
 use crate::{
     clock::Clock,
     error::{Error, Result},
+    rooms::{Notice, Rooms},
     users::{
         self, Account, Accounts, Admission, Belongings, NewAccount, NewRegistrationToken, OtherSessions, Registration,
         RegistrationToken, RegistrationTokens, Role, Sessions, Users,
@@ -30,17 +31,19 @@ pub struct Admin {
     sessions: Sessions,
     registration: Registration,
     registration_tokens: RegistrationTokens,
+    rooms: Rooms,
     clock: Clock,
 }
 
 impl Admin {
-    /// Carries commands out on those of `users` that they are about.
-    pub fn new(users: &Users, clock: Clock) -> Self {
+    /// Carries commands out on those of `users` that they are about, and speaks to them in `rooms`.
+    pub fn new(users: &Users, rooms: Rooms, clock: Clock) -> Self {
         Self {
             accounts: users.accounts.clone(),
             sessions: users.sessions.clone(),
             registration: users.registration.clone(),
             registration_tokens: users.registration_tokens.clone(),
+            rooms,
             clock,
         }
     }
@@ -63,6 +66,12 @@ impl Admin {
             }
             AdminRequest::ListTokens => self.list_tokens().await,
             AdminRequest::RevokeToken { token } => self.revoke_token(token).await,
+            AdminRequest::SendNotice { name, text } => self.send_notice(&name, &text).await,
+            AdminRequest::SendNoticeToEveryone { text } => {
+                let told = self.rooms.send_notice_to_everyone(&Notice::text(&text)?).await?;
+                info!(told, "the operator told everyone something");
+                Ok(AdminResponse::Told(told))
+            }
         }
     }
 
@@ -130,6 +139,13 @@ impl Admin {
         self.registration_tokens.revoke(&token).await?;
         info!("the operator revoked a registration token");
         Ok(AdminResponse::Token(token))
+    }
+
+    async fn send_notice(&self, name: &str, text: &str) -> Result<AdminResponse> {
+        let user = self.user(name)?;
+        self.rooms.send_notice(&user, &Notice::text(text)?, None).await?;
+        info!(%user, "the operator told somebody something");
+        Ok(AdminResponse::User(user))
     }
 
     /// Whom the operator means by a localpart or a whole user id.

@@ -59,6 +59,18 @@ pub enum AdminRequest {
         /// The token.
         token: String,
     },
+    /// Tell a user something in the server's own name.
+    SendNotice {
+        /// The localpart or the whole user id.
+        name: String,
+        /// What to say.
+        text: String,
+    },
+    /// Tell everybody with an account something in the server's own name.
+    SendNoticeToEveryone {
+        /// What to say.
+        text: String,
+    },
 }
 
 /// The answer to an [`AdminRequest`] that was carried out; a sentence for the operator otherwise.
@@ -76,6 +88,8 @@ pub enum AdminResponse {
     Token(String),
     /// All registration tokens.
     Tokens(Vec<TokenSummary>),
+    /// How many users were told something.
+    Told(usize),
 }
 
 /// An account as the operator sees it.

@@ -8,14 +8,26 @@ use tokio::{
 };
 
 use super::*;
-use crate::{config::Config, error::Kind, shutdown::Shutdown, storage::Store, streams::Notifier, users::Standing};
+use crate::{
+    config::Config,
+    error::Kind,
+    matrix::signing::SigningKey,
+    server::services::room_settings,
+    shutdown::Shutdown,
+    storage::Store,
+    streams::{Ephemerals, Notifier},
+    users::Standing,
+};
 
 fn admin() -> Admin {
     let text = "server_name = \"example.org\"\ndata_dir = \"data\"\n[passwords]\nmemory_kib = 8\niterations = 1\n";
     let config = Config::read(text, Path::new(""), []).unwrap();
     let (store, clock) = (Store::in_memory(), Clock::manual(1_000_000));
     let users = Users::new(&store, &Notifier::default(), &clock, &config, &[]).unwrap();
-    Admin::new(&users, clock)
+    let settings = room_settings(&config, "@_server:example.org".try_into().unwrap());
+    let (key, ephemerals) = (SigningKey::generate(), Ephemerals::new(1));
+    let rooms = Rooms::new(store, clock.clone(), Notifier::default(), ephemerals, &users, key, settings);
+    Admin::new(&users, rooms, clock)
 }
 
 fn create(name: &str) -> AdminRequest {

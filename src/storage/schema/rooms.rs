@@ -63,6 +63,9 @@ pub const ROOM_ALIASES: Table<(OwnedRoomId, OwnedRoomAliasId), ()> = Table::new(
 /// The rooms that are published in the directory.
 pub const DIRECTORY: Table<(OwnedRoomId,), ()> = Table::new(82, "directory", Family::Rows);
 
+/// The room in which the server itself speaks to each user.
+pub const NOTICE_ROOMS: Table<(OwnedUserId,), OwnedRoomId> = Table::new(83, "notice_rooms", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ROOMS.info(),
@@ -79,6 +82,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     ALIASES.info(),
     ROOM_ALIASES.info(),
     DIRECTORY.info(),
+    NOTICE_ROOMS.info(),
 ];
 
 /// A room as a whole.

@@ -125,6 +125,8 @@ pub enum Role {
     User,
     /// Administration too.
     Administrator,
+    /// Nothing: it is the server itself that speaks in this name, and nobody can log in to it.
+    Server,
 }
 
 /// Whether an account can be used.
