@@ -6,6 +6,7 @@ use super::admin::Admin;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    encryption::{self, Encryption},
     error::{Error, Result},
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
@@ -15,11 +16,8 @@ use crate::{
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{DeviceBelonging, Sessions, Users},
+    users::{Sessions, Users},
 };
-
-/// What the layers above the users keep for each device.
-const DEVICE_BELONGINGS: &[DeviceBelonging] = &[];
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
 pub struct Ready {
@@ -48,7 +46,9 @@ impl Ready {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
-        let users = Users::new(&store, &notifier, &clock, &config, DEVICE_BELONGINGS)?;
+        let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
+            .with_user_belongings(encryption::USER_BELONGINGS);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users);
         let settings = Settings {
             server_name: config.server_name.clone(),
             default_version: config.rooms.default_version.clone(),
@@ -68,7 +68,8 @@ impl Ready {
         )
         .await?;
         let account_data = users.account_data.clone();
-        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone() };
+        let to_device = encryption.to_device.clone();
+        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device };
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
@@ -81,6 +82,7 @@ impl Ready {
                 store: store.clone(),
                 users,
                 rooms: rooms.clone(),
+                encryption,
                 presence: presence.clone(),
                 sync,
             }),

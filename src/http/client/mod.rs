@@ -13,6 +13,7 @@ mod discovery;
 mod events;
 mod filter;
 mod join_content;
+mod key_backup;
 mod login;
 mod members;
 mod membership;
@@ -31,6 +32,7 @@ mod send;
 mod state;
 mod sync;
 mod sync_body;
+mod to_device;
 mod typing;
 
 use axum::{Router, routing::get};
@@ -39,7 +41,7 @@ use super::{app::App, routing::Endpoints as _};
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
-    server().merge(accounts()).merge(rooms()).merge(people())
+    server().merge(accounts()).merge(rooms()).merge(people()).merge(encryption())
 }
 
 /// What the server is and can do.
@@ -174,4 +176,26 @@ fn people() -> Router<App> {
         .endpoint(account_data::tags)
         .endpoint(account_data::set_tag)
         .endpoint(account_data::delete_tag)
+}
+
+/// What devices need to encrypt for each other.
+fn encryption() -> Router<App> {
+    Router::new()
+        // Send-to-device messaging
+        .endpoint(to_device::send)
+        // Server-side key backups
+        .endpoint(key_backup::create)
+        .endpoint(key_backup::latest)
+        .endpoint(key_backup::get)
+        .endpoint(key_backup::update)
+        .endpoint(key_backup::delete)
+        .endpoint(key_backup::add_keys)
+        .endpoint(key_backup::add_keys_of_room)
+        .endpoint(key_backup::add_key)
+        .endpoint(key_backup::keys)
+        .endpoint(key_backup::keys_of_room)
+        .endpoint(key_backup::key)
+        .endpoint(key_backup::remove_keys)
+        .endpoint(key_backup::remove_keys_of_room)
+        .endpoint(key_backup::remove_key)
 }
