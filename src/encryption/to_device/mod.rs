@@ -31,6 +31,9 @@ use crate::{
 /// So many messages are removed one by one; more go as a range, which is quicker to write and slower to read past.
 const REMOVED_ONE_BY_ONE: usize = 100;
 
+/// The longest type of messages in bytes, as for an event of a room.
+const MAXIMUM_TYPE: usize = 255;
+
 /// The messages of a request, by user and device.
 pub type Messages = v3::Messages;
 
@@ -79,6 +82,9 @@ impl ToDevice {
         transaction: &TransactionId,
         messages: &Messages,
     ) -> Result<()> {
+        if kind.len() > MAXIMUM_TYPE {
+            return Err(too_large("A type of messages has at most 255 bytes."));
+        }
         transactions::check(transaction)?;
         let local = messages.iter().filter(|(user, _)| user.server_name() == self.server_name);
         let outgoing = local.map(|(user, messages)| Outgoing::new(user, sender, kind, messages));

@@ -13,8 +13,6 @@ use crate::error::{Error, Kind, Result};
 
 /// The largest message as its device reads it, in bytes, as for an event of a room.
 const MAXIMUM_EVENT: usize = 65_536;
-/// The longest type in bytes, as for an event of a room.
-const MAXIMUM_TYPE: usize = 255;
 /// To how many devices one request may send.
 const MAXIMUM_DEVICES: usize = 10_000;
 /// How much one request may put into all inboxes together, in bytes: a message for all devices of a user is copied.
@@ -49,9 +47,6 @@ impl<'a> Outgoing<'a> {
         kind: &str,
         messages: &BTreeMap<DeviceIdOrAllDevices, Raw<AnyToDeviceEventContent>>,
     ) -> Result<Self> {
-        if kind.len() > MAXIMUM_TYPE {
-            return Err(too_large("A type of messages has at most 255 bytes."));
-        }
         let mut outgoing = Self { user, single: BTreeMap::new(), others: None };
         for (device, content) in messages {
             let event = event(sender, kind, content.json())?;

@@ -24,6 +24,8 @@ pub struct Connection {
 impl Connection {
     /// A connection without a token.
     pub(super) fn new(base_url: Arc<RwLock<String>>) -> Self {
+        // The client asks for cryptography although it speaks plain HTTP; it fails only when some is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Self { http: Client::new(), base_url, token: None }
     }
 
