@@ -94,6 +94,11 @@ pub enum Kind {
     ProfileTooLarge,
     /// A profile key is longer than 255 bytes.
     KeyTooLarge,
+    /// Keys were sent for a version of the backup that is not the current one.
+    WrongRoomKeysVersion {
+        /// The current version.
+        current: String,
+    },
     /// User-interactive authentication must go on; the value says how.
     InteractiveAuth(Box<UiaaInfo>),
     /// A commit's precondition did not hold: someone else wrote first.

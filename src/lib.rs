@@ -12,7 +12,7 @@
 //! federation                what servers know of each other: for now only this one's keys
 //! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
-//! presence                  who is online
+//! encryption  presence      what devices need to encrypt for each other, without being able to read it; who is online
 //! sync                      what changed for one device since a position
 //! http                      the edge: the only place that knows axum, statuses and errcodes
 //! server                    builds the services in order, serves, shuts down; what an operator may ask of it
@@ -25,6 +25,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod encryption;
 pub mod error;
 pub mod federation;
 pub mod http;

@@ -8,6 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
+    encryption::{Encryption, KeyBackups, ToDevice},
     federation::ServerKeys,
     media::Media,
     presence::Presence,
@@ -47,6 +48,8 @@ pub struct Parts {
     pub media: Media,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
+    /// What devices need to encrypt for each other.
+    pub encryption: Encryption,
     /// Who is online.
     pub presence: Presence,
     /// What changed for a device.
@@ -200,5 +203,17 @@ impl FromRef<App> for Pushers {
 impl FromRef<App> for Filters {
     fn from_ref(app: &App) -> Self {
         app.0.users.filters.clone()
+    }
+}
+
+impl FromRef<App> for ToDevice {
+    fn from_ref(app: &App) -> Self {
+        app.0.encryption.to_device.clone()
+    }
+}
+
+impl FromRef<App> for KeyBackups {
+    fn from_ref(app: &App) -> Self {
+        app.0.encryption.key_backups.clone()
     }
 }

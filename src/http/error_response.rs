@@ -49,6 +49,7 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::CannotLeaveServerNoticeRoom => (StatusCode::FORBIDDEN, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"),
         Kind::ProfileTooLarge => (StatusCode::BAD_REQUEST, "M_PROFILE_TOO_LARGE"),
         Kind::KeyTooLarge => (StatusCode::BAD_REQUEST, "M_KEY_TOO_LARGE"),
+        Kind::WrongRoomKeysVersion { .. } => (StatusCode::FORBIDDEN, "M_WRONG_ROOM_KEYS_VERSION"),
         // The body says which steps are left, so that its errcode, if it has one, is that of the step that failed.
         Kind::InteractiveAuth(_) => (StatusCode::UNAUTHORIZED, "M_FORBIDDEN"),
         // The specification gives 409 with M_UNKNOWN to an alias that exists already.
@@ -69,13 +70,21 @@ struct ErrorBody<'a> {
     retry_after_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     room_version: Option<&'a RoomVersionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_version: Option<&'a str>,
+}
+
+impl<'a> ErrorBody<'a> {
+    /// With nothing but what every error response has.
+    fn new(errcode: &'static str, error: &'a str) -> Self {
+        Self { errcode, error, soft_logout: None, retry_after_ms: None, room_version: None, current_version: None }
+    }
 }
 
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, errcode) = status_and_errcode(&self.kind);
-        let mut body =
-            ErrorBody { errcode, error: &self.message, soft_logout: None, retry_after_ms: None, room_version: None };
+        let mut body = ErrorBody::new(errcode, &self.message);
         match &self.kind {
             Kind::InteractiveAuth(steps) => return (status, Json(steps)).into_response(),
             Kind::UnknownToken { soft_logout: true } | Kind::UserLocked => body.soft_logout = Some(true),
@@ -86,6 +95,7 @@ impl IntoResponse for Error {
                 return (status, [(RETRY_AFTER, HeaderValue::from(seconds))], Json(body)).into_response();
             }
             Kind::IncompatibleRoomVersion(version) => body.room_version = Some(version),
+            Kind::WrongRoomKeysVersion { current } => body.current_version = Some(current),
             Kind::Internal => {
                 tracing::error!(cause = %self.message, "a request failed");
                 body.error = INTERNAL_MESSAGE;
@@ -150,6 +160,7 @@ mod tests {
             (Kind::CannotLeaveServerNoticeRoom, 403, "M_CANNOT_LEAVE_SERVER_NOTICE_ROOM"),
             (Kind::ProfileTooLarge, 400, "M_PROFILE_TOO_LARGE"),
             (Kind::KeyTooLarge, 400, "M_KEY_TOO_LARGE"),
+            (Kind::WrongRoomKeysVersion { current: "2".to_owned() }, 403, "M_WRONG_ROOM_KEYS_VERSION"),
             (Kind::Conflict, 409, "M_UNKNOWN"),
             (Kind::Unknown, 400, "M_UNKNOWN"),
             (Kind::Internal, 500, "M_UNKNOWN"),
@@ -181,6 +192,12 @@ mod tests {
     async fn an_incompatible_room_names_its_version() {
         let (_, _, body) = answer(Kind::IncompatibleRoomVersion(RoomVersionId::V2).with("Too old.")).await;
         assert_eq!(body["room_version"], "2");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_version_of_a_backup_is_told_the_current_one() {
+        let (_, _, body) = answer(Kind::WrongRoomKeysVersion { current: "2".to_owned() }.with("Too old.")).await;
+        assert_eq!(body["current_version"], "2");
     }
 
     #[tokio::test]

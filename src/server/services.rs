@@ -8,6 +8,7 @@ use super::admin::Admin;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    encryption::{self, Encryption},
     error::{Error, Result},
     federation::ServerKeys,
     http::{App, Parts, rate_limit::RateLimits},
@@ -19,11 +20,8 @@ use crate::{
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{DeviceBelonging, Sessions, Users},
+    users::{Sessions, Users},
 };
-
-/// What the layers above the users keep for each device.
-const DEVICE_BELONGINGS: &[DeviceBelonging] = &[];
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
 pub struct Ready {
@@ -55,7 +53,9 @@ impl Ready {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
-        let users = Users::new(&store, &notifier, &clock, &config, DEVICE_BELONGINGS)?;
+        let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
+            .with_user_belongings(encryption::USER_BELONGINGS);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users);
         let media = Media::new(
             store.clone(),
             clock.clone(),
@@ -80,7 +80,8 @@ impl Ready {
         )
         .await?;
         let account_data = users.account_data.clone();
-        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone() };
+        let to_device = encryption.to_device.clone();
+        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device };
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
@@ -95,6 +96,7 @@ impl Ready {
                 users,
                 media: media.clone(),
                 rooms: rooms.clone(),
+                encryption,
                 presence: presence.clone(),
                 sync,
             }),

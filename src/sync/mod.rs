@@ -16,6 +16,7 @@ mod rooms;
 mod state;
 mod summary;
 mod timeline;
+mod to_device;
 mod token;
 mod unread;
 
@@ -27,12 +28,15 @@ use ruma::{
         filter::FilterDefinition,
         sync::sync_events::v3::{GlobalAccountData, Presence as PresenceSection, Rooms as RoomSections},
     },
+    events::AnyToDeviceEvent,
+    serde::Raw,
 };
 use tokio::time::{Instant, timeout_at};
 
 pub use self::token::SyncToken;
 use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
 use crate::{
+    encryption::ToDevice,
     error::Result,
     presence::{Availability, Presence},
     rooms::Rooms,
@@ -55,6 +59,7 @@ pub struct Sync {
     rooms: Rooms,
     account_data: AccountData,
     presence: Presence,
+    to_device: ToDevice,
     lazy_members: LazyMembers,
 }
 
@@ -108,6 +113,8 @@ pub struct SyncAnswer {
     pub presence: PresenceSection,
     /// Global account data.
     pub account_data: GlobalAccountData,
+    /// What others have sent to the device.
+    pub to_device: Vec<Raw<AnyToDeviceEvent>>,
 }
 
 /// One look at the data, for one device.
@@ -129,14 +136,16 @@ pub struct Sources {
     pub account_data: AccountData,
     /// Who is online.
     pub presence: Presence,
+    /// What devices send to each other.
+    pub to_device: ToDevice,
 }
 
 impl Sync {
     /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
     pub fn new(store: Store, notifier: Notifier, ephemerals: Ephemerals, shutdown: Shutdown, sources: Sources) -> Self {
-        let Sources { rooms, account_data, presence } = sources;
+        let Sources { rooms, account_data, presence, to_device } = sources;
         let lazy_members = LazyMembers::default();
-        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, lazy_members }
+        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, to_device, lazy_members }
     }
 
     /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.
@@ -150,6 +159,7 @@ impl Sync {
         // Registered before the first look, so that no change falls between the look and the wait.
         let watch = self.notifier.watch(&request.user);
         let _syncing = self.presence.sync_begins(&request.user, &request.device, request.appearance).await?;
+        to_device::acknowledge(self, &request).await?;
         loop {
             let answer = self.look(&request).await?;
             if !waits || !answer.is_empty() || self.shutdown.has_begun() {
@@ -188,15 +198,16 @@ impl Sync {
         account_data.events = account_data::global(self, &reading, changed.as_ref()).await?;
         let Sections { rooms, met } = rooms::sections(self, &reading, changed.as_ref()).await?;
         let presence = presence::section(self, &reading, &met).await?;
-        let next = SyncToken { position: reading.snapshot.position(), ephemeral };
-        Ok(SyncAnswer { next, rooms, presence, account_data })
+        let to_device = to_device::section(self, &reading).await?;
+        let next = SyncToken { position: reading.snapshot.position(), ephemeral, to_device: to_device.until };
+        Ok(SyncAnswer { next, rooms, presence, account_data, to_device: to_device.events })
     }
 }
 
 impl SyncAnswer {
     /// Whether there is nothing in it that a device would want to know.
     fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.presence.is_empty() && self.account_data.is_empty()
+        self.rooms.is_empty() && self.presence.is_empty() && self.account_data.is_empty() && self.to_device.is_empty()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
 
-use super::{passwords::Passwords, usernames};
+use super::{deactivation::UserBelonging, passwords::Passwords, usernames};
 use crate::{
     clock::Clock,
     error::{Error, Kind, Result},
@@ -20,12 +20,24 @@ pub struct Accounts {
     passwords: Passwords,
     clock: Clock,
     server_name: OwnedServerName,
+    belongings: &'static [UserBelonging],
 }
 
 impl Accounts {
     /// The accounts in `store`, whose ids end with `server_name`.
     pub fn new(store: Store, passwords: Passwords, clock: Clock, server_name: OwnedServerName) -> Self {
-        Self { store, passwords, clock, server_name }
+        Self { store, passwords, clock, server_name, belongings: &[] }
+    }
+
+    /// The same accounts, with which `belongings` go when everything that a user kept is to go.
+    #[must_use]
+    pub(super) fn with_belongings(self, belongings: &'static [UserBelonging]) -> Self {
+        Self { belongings, ..self }
+    }
+
+    /// What layers above this one keep for each user.
+    pub(super) fn belongings(&self) -> &'static [UserBelonging] {
+        self.belongings
     }
 
     /// The name that the ids of all accounts end with.

@@ -13,12 +13,16 @@ use crate::{
     streams::{Change, Log},
 };
 
+/// Adds to a batch that something goes which a user kept here: what layers above this one keep for each user, so that it is
+/// gone in the same commit as the rest.
+pub type UserBelonging = fn(&mut Batch, &UserId);
+
 /// What becomes of what the user leaves behind on the server, apart from events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Belongings {
     /// It stays.
     Keep,
-    /// It goes: profile, account data, push rules and filters; events are hidden from those who come later.
+    /// It goes: profile, account data, push rules, filters, backed up keys; events are hidden from those who come later.
     Erase,
 }
 
@@ -39,6 +43,7 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
         rooms_behind::note(&mut batch, sessions.notifier(), user);
         if erased {
             erase(&mut batch, user);
+            accounts.belongings().iter().for_each(|forget| forget(&mut batch, user));
         }
         accounts.store().commit(batch).await.map(drop)
     })

@@ -23,7 +23,7 @@ mod usernames;
 pub use self::{
     account_data::AccountData,
     accounts::Accounts,
-    deactivation::{Belongings, deactivate},
+    deactivation::{Belongings, UserBelonging, deactivate},
     filters::Filters,
     interactive_auth::{InteractiveAuth, Operation, Proof},
     password_change::{OtherSessions, change_password},
@@ -112,5 +112,11 @@ impl Users {
             pushers: Pushers::new(store()),
             filters: Filters::new(store()),
         })
+    }
+
+    /// The same services, for whose users layers above keep `belongings`.
+    #[must_use]
+    pub fn with_user_belongings(self, belongings: &'static [UserBelonging]) -> Self {
+        Self { accounts: self.accounts.with_belongings(belongings), ..self }
     }
 }

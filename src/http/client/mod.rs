@@ -15,6 +15,7 @@ mod events;
 mod file_answer;
 mod filter;
 mod join_content;
+mod key_backup;
 mod login;
 mod media;
 mod members;
@@ -35,6 +36,7 @@ mod server_notices;
 mod state;
 mod sync;
 mod sync_body;
+mod to_device;
 mod typing;
 
 use axum::{
@@ -46,7 +48,7 @@ use super::{app::App, routing::Endpoints as _};
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
-    server().merge(accounts()).merge(rooms()).merge(people()).merge(files())
+    server().merge(accounts()).merge(rooms()).merge(people()).merge(encryption()).merge(files())
 }
 
 /// What the server is and can do.
@@ -197,4 +199,26 @@ fn files() -> Router<App> {
         .endpoint(media::old_config)
         .endpoint(media::old_download)
         .endpoint(media::old_download_as)
+}
+
+/// What devices need to encrypt for each other.
+fn encryption() -> Router<App> {
+    Router::new()
+        // Send-to-device messaging
+        .endpoint(to_device::send)
+        // Server-side key backups
+        .endpoint(key_backup::create)
+        .endpoint(key_backup::latest)
+        .endpoint(key_backup::get)
+        .endpoint(key_backup::update)
+        .endpoint(key_backup::delete)
+        .endpoint(key_backup::add_keys)
+        .endpoint(key_backup::add_keys_of_room)
+        .endpoint(key_backup::add_key)
+        .endpoint(key_backup::keys)
+        .endpoint(key_backup::keys_of_room)
+        .endpoint(key_backup::key)
+        .endpoint(key_backup::remove_keys)
+        .endpoint(key_backup::remove_keys_of_room)
+        .endpoint(key_backup::remove_key)
 }

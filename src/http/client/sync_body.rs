@@ -12,7 +12,9 @@ use ruma::{
             Timeline,
         },
     },
-    events::{AnyRoomAccountDataEvent, AnySyncEphemeralRoomEvent, AnySyncStateEvent, AnySyncTimelineEvent},
+    events::{
+        AnyRoomAccountDataEvent, AnySyncEphemeralRoomEvent, AnySyncStateEvent, AnySyncTimelineEvent, AnyToDeviceEvent,
+    },
     serde::Raw,
 };
 use serde::Serialize;
@@ -26,7 +28,7 @@ pub struct Body {
     rooms: RoomSections,
     presence: Presence,
     account_data: GlobalAccountData,
-    to_device: Events<()>,
+    to_device: Events<AnyToDeviceEvent>,
     device_lists: DeviceLists,
     device_one_time_keys_count: BTreeMap<OneTimeKeyAlgorithm, UInt>,
     device_unused_fallback_key_types: Vec<OneTimeKeyAlgorithm>,
@@ -107,7 +109,7 @@ impl From<SyncAnswer> for Body {
             rooms: answer.rooms.into(),
             presence: answer.presence,
             account_data: answer.account_data,
-            to_device: Events { events: Vec::new() },
+            to_device: Events { events: answer.to_device },
             device_lists: DeviceLists::default(),
             device_one_time_keys_count: BTreeMap::from([(OneTimeKeyAlgorithm::SignedCurve25519, UInt::MIN)]),
             device_unused_fallback_key_types: Vec::new(),

@@ -55,6 +55,39 @@ impl Sessions {
         Ok(DeviceInfo { device_id: device_id.to_owned(), display_name: device.display_name, last_seen })
     }
 
+    /// The devices of `user` as of `snapshot` for which `wanted` says so; the commit of `batch` fails with `Conflict` if one
+    /// of them ends or changes before.
+    pub async fn hold_devices(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        user: &UserId,
+        wanted: impl Fn(&DeviceId) -> bool,
+    ) -> Result<Vec<OwnedDeviceId>> {
+        let mut rows = self.device_rows(snapshot, user).await?;
+        rows.retain(|(device_id, _)| wanted(device_id));
+        rows.iter().for_each(|(device_id, device)| DEVICES.expect(batch, (user, device_id), Some(device)));
+        Ok(rows.into_iter().map(|(device_id, _)| device_id).collect())
+    }
+
+    /// Adds to `batch` the condition that the device does not change after `snapshot`, so that one which ends at this moment
+    /// leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such device.
+    pub async fn require_device(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<()> {
+        let row = DEVICES.get(snapshot, (user, device)).await?.ok_or_else(no_such_device)?;
+        DEVICES.expect(batch, (user, device), Some(&row));
+        Ok(())
+    }
+
     /// Gives a device of `user` another name.
     ///
     /// # Errors

@@ -1,0 +1,157 @@
+//! The keys in a backup: added where they are better than what is there, read, and removed.
+
+use std::collections::BTreeMap;
+
+use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, api::client::backup::KeyBackupData, serde::Raw};
+
+use super::{KeyBackups, Tally, current, find, key::Rank};
+use crate::{
+    error::{Error, Kind, Result},
+    storage::{
+        Batch, Direction, KeyRange, Stamped,
+        schema::key_backup::{BACKED_UP_KEYS, KEY_BACKUPS, KeyBackup},
+        until_settled,
+    },
+};
+
+/// The longest id of a session, in bytes.
+const MAXIMUM_SESSION_ID: usize = 255;
+
+/// How many keys one backup holds; nobody has so many, so that this only bounds abuse.
+const MAXIMUM_KEYS: u64 = 1_000_000;
+
+/// Keys by room and session.
+pub type Keys = BTreeMap<OwnedRoomId, BTreeMap<String, Raw<KeyBackupData>>>;
+
+/// Some of the keys in a backup.
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    /// All of them.
+    All,
+    /// Those of one room.
+    Room(&'a RoomId),
+    /// The one of a session in a room.
+    Session(&'a RoomId, &'a str),
+}
+
+impl Selection<'_> {
+    fn range(self, user: &UserId, version: u64) -> KeyRange<(OwnedUserId, u64, OwnedRoomId, String)> {
+        match self {
+            Self::All => KeyRange::prefix((user, version)),
+            Self::Room(room) => KeyRange::prefix((user, version, room)),
+            Self::Session(room, session) => KeyRange::prefix((user, version, room, session)),
+        }
+    }
+}
+
+impl KeyBackups {
+    /// Adds keys to the current backup of `user`, each unless a better one of its session is there.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no backup; `WrongRoomKeysVersion` if `version` is not the current one; `BadJson`, `TooLarge`
+    /// or `InvalidParam` if something among them is no key, and then none is added.
+    pub async fn add(&self, user: &UserId, version: &str, keys: &Keys) -> Result<Tally> {
+        let ranked = ranked(keys)?;
+        until_settled(|| async {
+            let snapshot = self.store.snapshot();
+            let (number, before) = current(&snapshot, user).await?.ok_or_else(super::no_such_version)?;
+            if number.to_string() != version {
+                let wrong = Kind::WrongRoomKeysVersion { current: number.to_string() };
+                return Err(wrong.with("Keys can be added to the newest version of a backup only."));
+            }
+            let places = ranked.iter().map(|(room, session, ..)| (user, number, *room, *session));
+            let present = BACKED_UP_KEYS.get_many(&snapshot, places.clone()).await?;
+            let (mut batch, mut count) = (Batch::new(), before.value.count);
+            for ((place, (.., rank, key)), present) in places.zip(&ranked).zip(present) {
+                match present {
+                    Some(present) if Rank::of(&present)? <= *rank => continue,
+                    Some(_) => {}
+                    None => count += 1,
+                }
+                BACKED_UP_KEYS.put(&mut batch, place, &key.json().to_owned());
+            }
+            if count > MAXIMUM_KEYS {
+                return Err(Kind::TooLarge.with("This backup holds as many keys as it can."));
+            }
+            self.change_keys(batch, user, number, &before, count).await
+        })
+        .await
+    }
+
+    /// Keys in a backup of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no backup of this version.
+    pub async fn keys(&self, user: &UserId, version: &str, selection: Selection<'_>) -> Result<Keys> {
+        let snapshot = self.store.snapshot();
+        let (number, _) = find(&snapshot, user, version).await?;
+        let range = selection.range(user, number);
+        let mut keys = Keys::new();
+        for ((.., room, session), key) in BACKED_UP_KEYS.scan(&snapshot, range, Direction::Forward, usize::MAX).await? {
+            keys.entry(room).or_default().insert(session, Raw::from_json(key));
+        }
+        Ok(keys)
+    }
+
+    /// Removes keys from a backup of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no backup of this version.
+    pub async fn remove(&self, user: &UserId, version: &str, selection: Selection<'_>) -> Result<Tally> {
+        until_settled(|| async {
+            let snapshot = self.store.snapshot();
+            let (number, before) = find(&snapshot, user, version).await?;
+            let (mut batch, mut count) = (Batch::new(), before.value.count);
+            let range = selection.range(user, number);
+            match selection {
+                Selection::All if count == 0 => {}
+                Selection::All => {
+                    BACKED_UP_KEYS.delete_range(&mut batch, range);
+                    count = 0;
+                }
+                Selection::Room(_) | Selection::Session(..) => {
+                    let rows = BACKED_UP_KEYS.scan(&snapshot, range, Direction::Forward, usize::MAX).await?;
+                    rows.iter().for_each(|(place, _)| BACKED_UP_KEYS.delete(&mut batch, place));
+                    count -= rows.len() as u64;
+                }
+            }
+            self.change_keys(batch, user, number, &before, count).await
+        })
+        .await
+    }
+
+    /// Commits what changes the keys of a backup, if anything does, together with how many there are now.
+    async fn change_keys(
+        &self,
+        mut batch: Batch,
+        user: &UserId,
+        version: u64,
+        before: &Stamped<KeyBackup>,
+        count: u64,
+    ) -> Result<Tally> {
+        if batch.is_empty() {
+            return Ok(Tally::new(count, before.at));
+        }
+        let after = Stamped::now(KeyBackup { count, ..before.value.clone() });
+        KEY_BACKUPS.expect(&mut batch, (user, version), Some(before));
+        KEY_BACKUPS.put(&mut batch, (user, version), &after);
+        Ok(Tally::new(count, self.store.commit(batch).await?))
+    }
+}
+
+/// Every key with its place and its rank.
+fn ranked(keys: &Keys) -> Result<Vec<(&RoomId, &str, Rank, &Raw<KeyBackupData>)>> {
+    let mut ranked = Vec::new();
+    for (room, sessions) in keys {
+        for (session, key) in sessions {
+            if session.len() > MAXIMUM_SESSION_ID {
+                return Err(Error::invalid("The id of a session has at most 255 bytes."));
+            }
+            ranked.push((&**room, &**session, Rank::of(key.json())?, key));
+        }
+    }
+    Ok(ranked)
+}

@@ -1,0 +1,44 @@
+//! What devices need to encrypt for each other: the server keeps it and hands it on, and can read none of it.
+
+mod key_backup;
+mod to_device;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    key_backup::{BackupInfo, KeyBackups, Selection, Tally},
+    to_device::{ToDevice, Waiting},
+};
+use crate::{
+    clock::Clock,
+    storage::Store,
+    streams::Notifier,
+    users::{DeviceBelonging, UserBelonging, Users},
+};
+
+/// What goes with a device when it ends.
+pub const DEVICE_BELONGINGS: &[DeviceBelonging] = &[to_device::forget_device];
+
+/// What goes with everything that a user kept here.
+pub const USER_BELONGINGS: &[UserBelonging] = &[key_backup::forget_user];
+
+/// The services of this folder, each for whoever names it; none of them sees this.
+#[derive(Clone)]
+pub struct Encryption {
+    /// What devices send to each other.
+    pub to_device: ToDevice,
+    /// The room keys that users' devices keep here for each other.
+    pub key_backups: KeyBackups,
+}
+
+impl Encryption {
+    /// Builds the services over `store`, for the devices of `users`.
+    pub fn new(store: &Store, notifier: &Notifier, clock: &Clock, users: &Users) -> Self {
+        let (sessions, server_name) = (&users.sessions, users.accounts.server_name().to_owned());
+        Self {
+            to_device: ToDevice::new(store.clone(), sessions.clone(), notifier.clone(), clock.clone(), server_name),
+            key_backups: KeyBackups::new(store.clone(), sessions.clone()),
+        }
+    }
+}
