@@ -8,6 +8,7 @@ mod limits;
 mod listeners;
 mod media;
 mod outgoing;
+mod previews;
 mod secret;
 mod sections;
 mod server_notices;
@@ -30,6 +31,7 @@ pub use self::{
     listeners::{Endpoint, Listener, Tls},
     media::{Media, S3, UnauthenticatedAccess},
     outgoing::{Outgoing, StaticName},
+    previews::Previews,
     secret::Secret,
     sections::{
         Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
@@ -67,6 +69,8 @@ pub struct Config {
     pub media: Media,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// What people are shown of the pages that links lead to.
+    pub previews: Previews,
     /// How this server reaches others.
     pub outgoing: Outgoing,
     /// How the database writes and caches.
@@ -118,6 +122,7 @@ impl Config {
         let presence = reader.section("presence").unwrap_or_default();
         let media = reader.media();
         let limits = reader.section("limits").unwrap_or_default();
+        let previews = reader.section("previews").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
@@ -137,6 +142,7 @@ impl Config {
                 presence,
                 media,
                 limits,
+                previews,
                 outgoing,
                 storage,
                 log,

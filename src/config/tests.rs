@@ -74,6 +74,7 @@ fn the_example_has_every_key() {
     fields::<Media>("media");
     fields::<Limits>("limits");
     fields::<Rate>("limits.login");
+    fields::<Previews>("previews");
     fields::<Outgoing>("outgoing");
     fields::<Storage>("storage");
     fields::<Log>("log");

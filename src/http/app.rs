@@ -10,7 +10,7 @@ use crate::{
     config::Config,
     encryption::{Encryption, KeyBackups, ToDevice},
     federation::ServerKeys,
-    media::Media,
+    media::{Media, Previews},
     presence::Presence,
     rooms::Rooms,
     shutdown::Shutdown,
@@ -46,6 +46,8 @@ pub struct Parts {
     pub users: Users,
     /// Files and pictures.
     pub media: Media,
+    /// What links lead to.
+    pub previews: Previews,
     /// Rooms and what happens in them.
     pub rooms: Rooms,
     /// What devices need to encrypt for each other.
@@ -89,6 +91,12 @@ impl FromRef<App> for Shutdown {
 impl FromRef<App> for Store {
     fn from_ref(app: &App) -> Self {
         app.0.store.clone()
+    }
+}
+
+impl FromRef<App> for Previews {
+    fn from_ref(app: &App) -> Self {
+        app.0.previews.clone()
     }
 }
 

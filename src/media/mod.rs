@@ -3,6 +3,8 @@
 mod download;
 mod media_id;
 mod objects;
+mod previews;
+mod remove;
 mod sweep;
 mod upload;
 
@@ -17,6 +19,7 @@ use self::objects::Objects;
 pub use self::{
     download::{Access, Bytes, Content},
     media_id::MediaId,
+    previews::Previews,
     upload::NewFile,
 };
 pub use crate::storage::schema::media::File;

@@ -13,7 +13,8 @@ use crate::{
     federation::ServerKeys,
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
-    media::Media,
+    media::{Media, Previews},
+    outgoing::Outgoing,
     presence::{Patience, Presence},
     rooms::{NoticeSettings, Rooms, Settings},
     shutdown::Shutdown,
@@ -35,6 +36,8 @@ pub struct Ready {
     pub(super) presence: Presence,
     /// Which has to be swept now and then.
     pub(super) media: Media,
+    /// Whose old previews are removed now and then.
+    pub(super) previews: Previews,
     /// What has to be kept up with what becomes of users, and with the time for those who are typing.
     pub(super) rooms: Rooms,
     /// Tells everyone who waits that the server is stopping.
@@ -63,6 +66,8 @@ impl Ready {
             config.media.clone(),
             &config.media_folder(),
         )?;
+        let outgoing = Outgoing::new(&config.outgoing)?;
+        let previews = Previews::new(store.clone(), clock.clone(), media.clone(), outgoing, config.previews.clone());
         let server_keys = ServerKeys::new(config.server_name.clone(), key.clone(), clock.clone());
         let sender = users.prepare_server_account(&config.server_notices).await?;
         let settings = room_settings(&config, sender);
@@ -95,12 +100,14 @@ impl Ready {
                 server_keys,
                 users,
                 media: media.clone(),
+                previews: previews.clone(),
                 rooms: rooms.clone(),
                 encryption,
                 presence: presence.clone(),
                 sync,
             }),
             media,
+            previews,
             presence,
             rooms,
             shutdown,

@@ -21,6 +21,7 @@ mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;
 mod clients_connect_in_several_ways;
 mod clients_keep_settings_for_each_other;
+mod links_are_previewed;
 mod outsiders_see_what_was_theirs_to_see;
 mod people_arrange_their_room;
 mod people_come_and_go;

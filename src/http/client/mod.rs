@@ -23,6 +23,7 @@ mod membership;
 mod messages;
 mod openid;
 mod presence;
+mod previews;
 mod profile;
 mod push_rules;
 mod pushers;
@@ -195,8 +196,10 @@ fn files() -> Router<App> {
         .endpoint(media::config)
         .endpoint(media::download)
         .endpoint(media::download_as)
+        .endpoint(previews::get)
         // The addresses of Matrix 1.10 and older
         .endpoint(media::old_config)
+        .endpoint(previews::get_by_older_path)
         .endpoint(media::old_download)
         .endpoint(media::old_download_as)
 }

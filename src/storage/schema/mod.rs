@@ -8,6 +8,7 @@ pub mod key_backup;
 pub mod media;
 mod meta;
 pub mod presence;
+pub mod previews;
 pub mod rooms;
 pub mod streams;
 pub mod users;
@@ -22,6 +23,7 @@ pub const ALL: &[&[TableInfo]] = &[
     media::TABLES,
     meta::TABLES,
     presence::TABLES,
+    previews::TABLES,
     rooms::TABLES,
     streams::TABLES,
     users::TABLES,

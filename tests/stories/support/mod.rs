@@ -8,6 +8,7 @@ mod log;
 mod server;
 mod sync;
 mod user;
+mod website;
 
 pub use self::{
     answer::Answer,
@@ -17,4 +18,5 @@ pub use self::{
     server::Server,
     sync::Sync,
     user::User,
+    website::Website,
 };
