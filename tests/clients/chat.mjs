@@ -6,34 +6,23 @@ import assert from "node:assert/strict";
 
 import { killTheServer, talkThroughACrash } from "./crashes.mjs";
 import { chat } from "./ordinary_day.mjs";
-import { Device, devices, refusal } from "./support/device.mjs";
-import { Server } from "./support/server.mjs";
+import { Device, refusal } from "./support/device.mjs";
+import { PASSWORD, play } from "./support/play.mjs";
 import { step } from "./support/story.mjs";
 
-const PASSWORD = "correct horse battery staple";
+await play(story, process.argv[2]);
 
-const server = await Server.start(process.argv[2]);
-const failure = await story().catch((error) => error);
-if (failure) {
-    tell(failure);
-}
-devices.forEach((device) => device.close());
-// The SDK's timers for requests that were given up would keep Node here for minutes.
-process.exit(failure ? 1 : 0);
-
-async function story() {
-    const people = await makeAccounts();
+async function story(server) {
+    const people = await makeAccounts(server);
     await chat(people, "before the crash");
     await killTheServer(server, people);
     await talkThroughACrash(server, people);
     await chat(people, "after the crash");
-
-    devices.forEach((device) => device.close());
-    await step("the server stops in good order", () => server.stop());
-    console.log("Everything works, also after the crash.");
 }
 
-async function makeAccounts() {
+async function makeAccounts(server) {
+    const register = (username, token) => started(Device.register(server.url, username, PASSWORD, token));
+    const logIn = (username, deviceName) => started(Device.logIn(server.url, username, PASSWORD, deviceName));
     console.log("Accounts");
     const phone = await step("alice registers on her phone, with the token that the server printed", () =>
         register("alice", server.firstToken),
@@ -66,21 +55,6 @@ async function makeAccounts() {
     return { alice: { phone, laptop }, bob, carol, stranger };
 }
 
-async function register(username, token) {
-    return await (await Device.register(server.url, username, PASSWORD, token)).start();
-}
-
-async function logIn(username, deviceName) {
-    return await (await Device.logIn(server.url, username, PASSWORD, deviceName)).start();
-}
-
-function tell(error) {
-    console.error("\nThe story ends early:");
-    for (let cause = error; cause; cause = cause.cause) {
-        console.error(`- ${cause.stack ?? cause}`);
-    }
-    for (const device of devices.filter(({ complaints }) => complaints.length > 0)) {
-        console.error(`\n${device} complained:\n${device.complaints.slice(-10).join("\n")}`);
-    }
-    console.error(`\nThe server's last log lines:\n${server.logTail}`);
+async function started(device) {
+    return await (await device).start();
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, api::client::backup::KeyBackupData, serde::Raw};
+use serde_json::value::RawValue;
 
 use super::{KeyBackups, Tally, current, find, key::Rank};
 use crate::{
@@ -52,7 +53,7 @@ impl KeyBackups {
     /// `NotFound` if the user has no backup; `WrongRoomKeysVersion` if `version` is not the current one; `BadJson`, `TooLarge`
     /// or `InvalidParam` if something among them is no key, and then none is added.
     pub async fn add(&self, user: &UserId, version: &str, keys: &Keys) -> Result<Tally> {
-        let ranked = ranked(keys)?;
+        let offered = offered(keys)?;
         until_settled(|| async {
             let snapshot = self.store.snapshot();
             let (number, before) = current(&snapshot, user).await?.ok_or_else(super::no_such_version)?;
@@ -60,16 +61,16 @@ impl KeyBackups {
                 let wrong = Kind::WrongRoomKeysVersion { current: number.to_string() };
                 return Err(wrong.with("Keys can be added to the newest version of a backup only."));
             }
-            let places = ranked.iter().map(|(room, session, ..)| (user, number, *room, *session));
+            let places = offered.iter().map(|key| (user, number, key.room, key.session));
             let present = BACKED_UP_KEYS.get_many(&snapshot, places.clone()).await?;
             let (mut batch, mut count) = (Batch::new(), before.value.count);
-            for ((place, (.., rank, key)), present) in places.zip(&ranked).zip(present) {
+            for ((key, place), present) in offered.iter().zip(places).zip(present) {
                 match present {
-                    Some(present) if Rank::of(&present)? <= *rank => continue,
+                    Some(present) if Rank::of(&present)? <= key.rank => continue,
                     Some(_) => {}
                     None => count += 1,
                 }
-                BACKED_UP_KEYS.put(&mut batch, place, &key.json().to_owned());
+                BACKED_UP_KEYS.put(&mut batch, place, &key.json.to_owned());
             }
             if count > MAXIMUM_KEYS {
                 return Err(Kind::TooLarge.with("This backup holds as many keys as it can."));
@@ -142,16 +143,24 @@ impl KeyBackups {
     }
 }
 
+/// A key that a client wants to add.
+struct Offered<'a> {
+    room: &'a RoomId,
+    session: &'a str,
+    rank: Rank,
+    json: &'a RawValue,
+}
+
 /// Every key with its place and its rank.
-fn ranked(keys: &Keys) -> Result<Vec<(&RoomId, &str, Rank, &Raw<KeyBackupData>)>> {
-    let mut ranked = Vec::new();
+fn offered(keys: &Keys) -> Result<Vec<Offered<'_>>> {
+    let mut offered = Vec::new();
     for (room, sessions) in keys {
         for (session, key) in sessions {
             if session.len() > MAXIMUM_SESSION_ID {
                 return Err(Error::invalid("The id of a session has at most 255 bytes."));
             }
-            ranked.push((&**room, &**session, Rank::of(key.json())?, key));
+            offered.push(Offered { room, session, rank: Rank::of(key.json())?, json: key.json() });
         }
     }
-    Ok(ranked)
+    Ok(offered)
 }

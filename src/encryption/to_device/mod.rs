@@ -125,7 +125,7 @@ impl ToDevice {
         for device in &devices {
             let Some(event) = outgoing.to(device) else { continue };
             bounds.spend(event)?;
-            TO_DEVICE.put(batch, (user, device, Position::pending(0)), event);
+            TO_DEVICE.put(batch, (user, device, Position::pending(0)), &event.to_owned());
         }
         Ok(!devices.is_empty())
     }

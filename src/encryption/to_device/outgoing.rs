@@ -59,8 +59,8 @@ impl<'a> Outgoing<'a> {
     }
 
     /// What goes to one device.
-    pub fn to(&self, device: &DeviceId) -> Option<&Box<RawValue>> {
-        self.single.get(device).or(self.others.as_ref())
+    pub fn to(&self, device: &DeviceId) -> Option<&RawValue> {
+        self.single.get(device).or(self.others.as_ref()).map(|event| &**event)
     }
 }
 

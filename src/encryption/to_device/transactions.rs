@@ -46,7 +46,7 @@ pub(super) async fn begin(
         }
         TO_DEVICE_TRANSACTIONS.expect(batch, key, None);
     }
-    TO_DEVICE_TRANSACTIONS.put(batch, &remembered[0], &());
+    TO_DEVICE_TRANSACTIONS.put(batch, remembered[0], &());
     let old = KeyRange::prefix_before((sender, device), month.saturating_sub(1));
     for (key, ()) in TO_DEVICE_TRANSACTIONS.scan(snapshot, old, Direction::Forward, DROPPED_AT_ONCE).await? {
         TO_DEVICE_TRANSACTIONS.delete(batch, key);

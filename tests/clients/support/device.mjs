@@ -44,8 +44,14 @@ export class Device {
             userId: session.user_id,
             deviceId: session.device_id,
             logger: collecting(this.complaints),
+            ...this.options(),
         });
         devices.push(this);
+    }
+
+    /** What this kind of device tells the SDK besides. */
+    options() {
+        return {};
     }
 
     /** Makes an account, going through the steps that the server asks for. */
@@ -54,7 +60,7 @@ export class Device {
         const request = { username, password, initial_device_display_name: `${username}'s phone` };
         const steps = await refusal(stranger.registerRequest(request));
         const auth = { type: "m.login.registration_token", token, session: steps.data.session };
-        return new Device(url, await stranger.registerRequest({ ...request, auth }));
+        return new this(url, await stranger.registerRequest({ ...request, auth }));
     }
 
     /** Logs in with the password, on a new device. */
@@ -65,12 +71,12 @@ export class Device {
             password,
             initial_device_display_name: deviceName,
         });
-        return new Device(url, session);
+        return new this(url, session);
     }
 
     /** The same device after its app was closed: nothing is left but the session, and everything is asked for again. */
     reopened() {
-        return new Device(this.#url, this.session);
+        return new this.constructor(this.#url, this.session);
     }
 
     get userId() {
