@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ruma::{
     RoomId,
     events::{AnyGlobalAccountDataEvent, AnyRoomAccountDataEvent},
-    serde::Raw,
+    serde::{JsonObject, Raw},
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -54,7 +54,9 @@ async fn contents(
     let mut contents = Vec::new();
     for kind in changed.into_iter().flatten() {
         let content = sync.account_data.get(&reading.snapshot, &reading.user, room_id, kind).await?;
-        contents.extend(content.map(|content| (kind.clone(), content)));
+        // What was removed is told as an empty object (MSC3391).
+        let content = content.map_or_else(|| to_raw_value(&JsonObject::new()).map_err(Error::internal), Ok)?;
+        contents.push((kind.clone(), content));
     }
     Ok(contents)
 }

@@ -89,24 +89,37 @@ impl AccountData {
         Ok(config.and_then(|config| config.default_action) == Some(InvitePermissionAction::Block))
     }
 
-    /// Sets account data on behalf of a client of `user`.
+    /// Sets account data on behalf of a client of `user`. An object without a key in it is none at all, so that clients which
+    /// know no other way can remove what they have set (MSC3391).
     ///
     /// # Errors
     ///
     /// `WrittenByServer` for types that the server itself writes; `BadJson` if `content` is not an object; `InvalidParam` if
     /// the type is longer than 255 bytes.
     pub async fn set(&self, user: &UserId, room: Option<&RoomId>, kind: &str, content: Box<RawValue>) -> Result<()> {
-        if is_push_rules(kind) || *kind == *RoomAccountDataEventType::FullyRead.to_string() {
-            return Err(Kind::WrittenByServer.with("The server itself writes this type of account data."));
-        }
-        if kind.len() > MAXIMUM_TYPE {
-            return Err(Error::invalid("A type of account data has at most 255 bytes."));
-        }
+        check_writable(kind)?;
         if !content.get().starts_with('{') {
             return Err(Kind::BadJson.with("Account data must be a JSON object."));
         }
+        if content.get()[1..].trim_start() == "}" {
+            return self.remove(user, room, kind).await;
+        }
         let mut batch = Batch::new();
         self.put(&mut batch, 0, user, room, kind, content);
+        self.store.commit(batch).await.map(drop)
+    }
+
+    /// Removes account data on behalf of a client of `user`, whether or not it is there. Other clients hear of it as of an
+    /// empty object, and those that start anew not at all.
+    ///
+    /// # Errors
+    ///
+    /// `WrittenByServer` for types that the server itself writes; `InvalidParam` if the type is longer than 255 bytes.
+    pub async fn remove(&self, user: &UserId, room: Option<&RoomId>, kind: &str) -> Result<()> {
+        check_writable(kind)?;
+        let mut batch = Batch::new();
+        ACCOUNT_DATA.delete(&mut batch, (user, room.map(RoomId::to_owned), kind));
+        self.announce(&mut batch, 0, user, room, kind);
         self.store.commit(batch).await.map(drop)
     }
 
@@ -157,12 +170,28 @@ impl AccountData {
         kind: &str,
         content: Box<RawValue>,
     ) {
+        ACCOUNT_DATA.put(batch, (user, room.map(RoomId::to_owned), kind), &content);
+        self.announce(batch, slot, user, room, kind);
+    }
+
+    /// Adds to `batch` that account data changed at its `slot`, and that the user's clients are woken.
+    fn announce(&self, batch: &mut Batch, slot: u16, user: &UserId, room: Option<&RoomId>, kind: &str) {
         let (owner, room) = (user.to_owned(), room.map(RoomId::to_owned));
-        ACCOUNT_DATA.put(batch, (user, &room, kind), &content);
         Log::append(batch, slot, &Change::AccountData { user: owner.clone(), room, kind: kind.to_owned() });
         let notifier = self.notifier.clone();
         batch.on_visible(move |_| notifier.wake(&owner));
     }
+}
+
+/// Checks that clients may write this type.
+fn check_writable(kind: &str) -> Result<()> {
+    if is_push_rules(kind) || *kind == *RoomAccountDataEventType::FullyRead.to_string() {
+        return Err(Kind::WrittenByServer.with("The server itself writes this type of account data."));
+    }
+    if kind.len() > MAXIMUM_TYPE {
+        return Err(Error::invalid("A type of account data has at most 255 bytes."));
+    }
+    Ok(())
 }
 
 fn is_push_rules(kind: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Server, encode};
+use crate::support::{Server, Sync, encode};
 
 #[tokio::test]
 async fn account_data_is_the_same_on_every_device() {
@@ -20,9 +20,53 @@ async fn account_data_is_the_same_on_every_device() {
     server.kill_and_restart().await;
     for (number, path) in paths.iter().enumerate() {
         assert_eq!(phone.get(path).await.expect_ok(), json!({"number": number}));
-        phone.put(path, json!({})).await.expect_ok();
-        assert_eq!(alice.get(path).await.expect_ok(), json!({}));
+        phone.put(path, json!({"number": -1})).await.expect_ok();
+        assert_eq!(alice.get(path).await.expect_ok(), json!({"number": -1}));
     }
+}
+
+#[tokio::test]
+async fn what_is_deleted_is_gone_for_every_device() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let room = alice.create_room().await;
+    let features = alice.get("/_matrix/client/versions").await.expect_ok();
+    assert_eq!(features["unstable_features"]["org.matrix.msc3391"], true);
+    let paths = ["account_data/a.b".to_owned(), format!("rooms/{}/account_data/a.b", encode(&room))];
+    let stable = |path: &str| format!("user/{}/{path}", encode(&alice.id));
+    let deletion = |path: &str| format!("/_matrix/client/unstable/org.matrix.msc3391/{}", stable(path));
+    let told = |sync: &Sync| {
+        [&sync.0["account_data"], &sync.joined(&room)["account_data"]]
+            .map(|section| Sync::newest(section, "a.b").map(|event| event["content"].clone()))
+    };
+    for by_an_empty_object in [false, true] {
+        for path in &paths {
+            alice.put(&stable(path), json!({"n": 1})).await.expect_ok();
+        }
+        let before = alice.sync().await;
+        assert_eq!(told(&before), [Some(json!({"n": 1})), Some(json!({"n": 1}))]);
+        for path in &paths {
+            bob.delete(&deletion(path)).await.expect_error(403, "M_FORBIDDEN");
+            match by_an_empty_object {
+                true => alice.put(&stable(path), json!({})).await.expect_ok(),
+                false => alice.delete(&deletion(path)).await.expect_ok(),
+            };
+        }
+        server.kill_and_restart().await;
+        let after = alice.sync_since(before.next_batch()).await;
+        assert_eq!(told(&after), [Some(json!({})), Some(json!({}))]);
+        assert_eq!(told(&alice.sync_since(after.next_batch()).await), [None, None]);
+        assert_eq!(told(&alice.sync().await), [None, None]);
+        for path in &paths {
+            alice.get(&stable(path)).await.expect_error(404, "M_NOT_FOUND");
+            assert_eq!(alice.delete(&deletion(path)).await.expect_ok(), json!({}), "it is not there, as was asked for");
+        }
+    }
+    for kind in ["m.push_rules", "m.fully_read"] {
+        alice.delete(&deletion(&format!("account_data/{kind}"))).await.expect_error(405, "M_BAD_JSON");
+    }
+    alice.delete(&deletion("rooms/nonsense/account_data/a.b")).await.expect_error(400, "M_INVALID_PARAM");
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! What a user's clients keep for each other: "Client Config" and "Room Tagging" in the client-server specification.
 
-use axum::extract::State;
+use axum::extract::{Path, State, rejection::PathRejection};
 use ruma::{
-    RoomId,
+    OwnedRoomId, OwnedUserId, RoomId,
     api::client::{
         config::{get_global_account_data, get_room_account_data, set_global_account_data, set_room_account_data},
         tag::{create_tag, delete_tag, get_tags},
     },
-    serde::Raw,
+    serde::{JsonObject, Raw},
 };
 use serde_json::value::RawValue;
 
@@ -16,6 +16,7 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
     users::{AccountData, Tags},
 };
@@ -60,6 +61,34 @@ pub async fn set_of_room(
     let kind = request.event_type.to_string();
     account_data.set(&caller.user_id, Some(&request.room_id), &kind, request.data.into_json()).await?;
     Ok(Reply(set_room_account_data::v3::Response::new()))
+}
+
+/// `DELETE /_matrix/client/unstable/org.matrix.msc3391/user/{userId}/account_data/{type}`, for which ruma has no type.
+pub async fn delete_global(
+    State(account_data): State<AccountData>,
+    caller: Caller,
+    path: Result<Path<(OwnedUserId, String)>, PathRejection>,
+) -> Result<Json<JsonObject>> {
+    let Path((user, kind)) = path.map_err(no_such_data)?;
+    caller.require_self(&user)?;
+    account_data.remove(&user, None, &kind).await?;
+    Ok(Json(JsonObject::new()))
+}
+
+/// `DELETE /_matrix/client/unstable/org.matrix.msc3391/user/{userId}/rooms/{roomId}/account_data/{type}`
+pub async fn delete_of_room(
+    State(account_data): State<AccountData>,
+    caller: Caller,
+    path: Result<Path<(OwnedUserId, OwnedRoomId, String)>, PathRejection>,
+) -> Result<Json<JsonObject>> {
+    let Path((user, room, kind)) = path.map_err(no_such_data)?;
+    caller.require_self(&user)?;
+    account_data.remove(&user, Some(&room), &kind).await?;
+    Ok(Json(JsonObject::new()))
+}
+
+fn no_such_data(_: PathRejection) -> Error {
+    Error::invalid("The path names no user's account data.")
 }
 
 async fn read(account_data: &AccountData, caller: &Caller, room: Option<&RoomId>, kind: &str) -> Result<Box<RawValue>> {

@@ -42,10 +42,13 @@ mod typing;
 
 use axum::{
     Router,
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
 };
 
 use super::{app::App, routing::Endpoints as _};
+
+/// Where account data is deleted as long as MSC3391 is no part of the specification.
+const ACCOUNT_DATA_DELETION: &str = "/_matrix/client/unstable/org.matrix.msc3391/user/{user_id}";
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
@@ -184,6 +187,11 @@ fn people() -> Router<App> {
         .endpoint(account_data::set_global)
         .endpoint(account_data::get_of_room)
         .endpoint(account_data::set_of_room)
+        .route(&format!("{ACCOUNT_DATA_DELETION}/account_data/{{type}}"), delete(account_data::delete_global))
+        .route(
+            &format!("{ACCOUNT_DATA_DELETION}/rooms/{{room_id}}/account_data/{{type}}"),
+            delete(account_data::delete_of_room),
+        )
         .endpoint(account_data::tags)
         .endpoint(account_data::set_tag)
         .endpoint(account_data::delete_tag)

@@ -24,10 +24,10 @@ async fn global_and_room_data_of_a_type_are_apart() {
     let data = fixture();
     let room = room_id!("!room:example.org");
     data.set(alice(), None, "org.example.a", json(r#"{"n": 1.50}"#)).await.unwrap();
-    data.set(alice(), Some(room), "org.example.a", json("{}")).await.unwrap();
+    data.set(alice(), Some(room), "org.example.a", json(r#"{"n": 2}"#)).await.unwrap();
     let read = async |room| data.current(alice(), room, "org.example.a").await.unwrap().map(|json| json.to_string());
     assert_eq!(read(None).await.as_deref(), Some(r#"{"n": 1.50}"#));
-    assert_eq!(read(Some(room)).await.as_deref(), Some("{}"));
+    assert_eq!(read(Some(room)).await.as_deref(), Some(r#"{"n": 2}"#));
     assert_eq!(read(Some(room_id!("!other:example.org"))).await, None);
     assert!(data.current(user_id!("@bob:example.org"), None, "org.example.a").await.unwrap().is_none());
 
@@ -44,8 +44,8 @@ async fn global_and_room_data_of_a_type_are_apart() {
 #[tokio::test]
 async fn all_global_data_has_the_push_rules_with_it() {
     let data = fixture();
-    data.set(alice(), None, "org.example.a", json("{}")).await.unwrap();
-    data.set(alice(), Some(room_id!("!room:example.org")), "org.example.b", json("{}")).await.unwrap();
+    data.set(alice(), None, "org.example.a", json(r#"{"n": 1}"#)).await.unwrap();
+    data.set(alice(), Some(room_id!("!room:example.org")), "org.example.b", json(r#"{"n": 1}"#)).await.unwrap();
     let snapshot = data.store.snapshot();
     let kinds = async |room| {
         data.all(&snapshot, alice(), room).await.unwrap().into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
@@ -62,8 +62,28 @@ async fn what_the_server_writes_clients_cannot() {
         for room in [None, Some(room_id!("!room:example.org"))] {
             let refused = data.set(alice(), room, kind, json("{}")).await.unwrap_err();
             assert_eq!(refused.kind, Kind::WrittenByServer, "{kind}");
+            let refused = data.remove(alice(), room, kind).await.unwrap_err();
+            assert_eq!(refused.kind, Kind::WrittenByServer, "{kind}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_empty_object_removes_what_was_set_as_a_removal_does() {
+    let data = fixture();
+    let is_there = async || data.current(alice(), None, "org.example.a").await.unwrap().is_some();
+    for empty in ["{}", "{ }", "{\n}"] {
+        data.set(alice(), None, "org.example.a", json(r#"{"n": {}}"#)).await.unwrap();
+        assert!(is_there().await);
+        data.set(alice(), None, "org.example.a", json(empty)).await.unwrap();
+        assert!(!is_there().await, "{empty}");
+    }
+    data.set(alice(), None, "org.example.a", json(r#"{"n": 1}"#)).await.unwrap();
+    let before = data.store.snapshot().position();
+    data.remove(alice(), None, "org.example.a").await.unwrap();
+    assert!(!is_there().await);
+    let changes = Log::of_user_since(&data.store.snapshot(), alice(), before).await.unwrap();
+    assert_eq!(changes.len(), 1, "other clients hear of it");
 }
 
 #[tokio::test]

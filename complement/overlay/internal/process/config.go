@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"path/filepath"
+	"strings"
 )
 
 // What all servers under test have in common.
@@ -23,11 +24,28 @@ address = "%s:%d"
 [[listeners]]
 address = "%s:%d"
 tls = { certificate = %q, key = %q }
+
+[outgoing]
+allowed_addresses = ["127.0.0.0/8", "::1"]
+extra_certificate_authorities = [%q]
+static_names = [%s]
+resolve_names = false
 `,
 		s.name, s.dataPath(),
 		commonConfig,
 		s.address, clientPort,
-		s.address, federationPort, s.certificatePath(), s.keyPath())
+		s.address, federationPort, s.certificatePath(), s.keyPath(),
+		s.authority, s.network())
+}
+
+// network says where the servers of the deployment are, those that do not run yet included. Every other name but that of
+// this machine, where the tests' own servers are, is unknown at once: no test reaches the world outside.
+func (s *server) network() string {
+	var known []string
+	for _, name := range names(maxServers) {
+		known = append(known, fmt.Sprintf("{ name = %q, address = \"%s:%d\" }", name, s.addresses[name], federationPort))
+	}
+	return strings.Join(known, ", ")
 }
 
 func (s *server) dataPath() string        { return filepath.Join(s.folder, "data") }

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -214,7 +215,20 @@ func newDeployment(suite *Suite, label string) (*Deployment, error) {
 func (d *Deployment) grow(names []string, services map[string][]b.ApplicationService) error {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	var added []*server
+	added := make(map[string]*server)
+	if err := d.add(names, services, added); err != nil {
+		// The next test that shares the deployment starts them anew.
+		for _, server := range added {
+			server.kill()
+			_ = os.RemoveAll(server.folder)
+		}
+		return err
+	}
+	maps.Copy(d.servers, added)
+	return nil
+}
+
+func (d *Deployment) add(names []string, services map[string][]b.ApplicationService, added map[string]*server) error {
 	for _, name := range names {
 		if d.servers[name] != nil {
 			continue
@@ -223,11 +237,10 @@ func (d *Deployment) grow(names []string, services map[string][]b.ApplicationSer
 		if err != nil {
 			return err
 		}
+		added[name] = server
 		if err := server.launch(); err != nil {
 			return err
 		}
-		d.servers[name] = server
-		added = append(added, server)
 	}
 	for _, server := range added {
 		if err := server.waitUntilReady(); err != nil {

@@ -88,6 +88,55 @@ func TestAPausedServerIsSilentAndGoesOn(t *testing.T) {
 	}
 	deployment.UnpauseServer(t, "hs1")
 	ask(t, deployment, "hs1")
+
+	deployment.PauseServer(t, "hs1")
+	deployment.StopServer(t, "hs1")
+	deployment.StopServer(t, "hs1")
+	if err := deployment.Restart(t); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, deployment, "hs1")
+}
+
+func TestServersAreToldWhereTheOthersAreAndWhomToTrust(t *testing.T) {
+	suite := newTestSuite(t)
+	deployment := suite.Deploy(t, 1)
+	server := deployment.server(t, "hs1")
+	config, err := os.ReadFile(server.configPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected := []string{fmt.Sprintf("extra_certificate_authorities = [%q]", suite.authority.path)}
+	for _, name := range names(maxServers) {
+		expected = append(expected, fmt.Sprintf("{ name = %q, address = \"%s:8448\" }", name, deployment.addresses[name]))
+	}
+	for _, text := range expected {
+		if !strings.Contains(string(config), text) {
+			t.Errorf("the configuration lacks %s: %s", text, config)
+		}
+	}
+	for _, path := range []string{suite.authority.path, server.certificatePath(), server.keyPath()} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestADirtyRunStartsAServerAnewThatDidNotStart(t *testing.T) {
+	suite := newTestSuite(t)
+	suite.Config.EnableDirtyRuns = true
+	deployment := suite.Deploy(t, 1)
+	process := deployment.ContainerID(t, "hs1")
+	binary := suite.binary
+	suite.binary = "/bin/false"
+	if err := deployment.grow(names(2), nil); err == nil {
+		t.Error("/bin/false is a server")
+	}
+	suite.binary = binary
+	if suite.Deploy(t, 2).ContainerID(t, "hs1") != process {
+		t.Error("hs1 is another one")
+	}
+	ask(t, deployment, "hs2")
 }
 
 func TestADirtyRunSharesOneDeploymentThatGrows(t *testing.T) {

@@ -26,13 +26,17 @@ type session struct{ token, device string }
 
 // server is one homeserver: a folder, an address, and a process while it runs.
 type server struct {
-	name     string
-	address  string
-	folder   string
-	log      string
-	binary   string
-	timeout  time.Duration
-	sessions map[string]session
+	name    string
+	address string
+	// Of all servers that the deployment may have.
+	addresses map[string]string
+	// The file with the certificate authority of the run.
+	authority string
+	folder    string
+	log       string
+	binary    string
+	timeout   time.Duration
+	sessions  map[string]session
 
 	command *exec.Cmd
 	// Closed when the process has ended.
@@ -42,13 +46,15 @@ type server struct {
 // newServer lays out the folder of a server that was never started.
 func newServer(deployment *Deployment, name string, services []b.ApplicationService) (*server, error) {
 	server := &server{
-		name:     name,
-		address:  deployment.addresses[name],
-		folder:   filepath.Join(deployment.folder, name),
-		log:      filepath.Join(deployment.logs, name+".log"),
-		binary:   deployment.suite.binary,
-		timeout:  deployment.suite.Config.SpawnHSTimeout,
-		sessions: make(map[string]session),
+		name:      name,
+		address:   deployment.addresses[name],
+		addresses: deployment.addresses,
+		authority: deployment.suite.authority.path,
+		folder:    filepath.Join(deployment.folder, name),
+		log:       filepath.Join(deployment.logs, name+".log"),
+		binary:    deployment.suite.binary,
+		timeout:   deployment.suite.Config.SpawnHSTimeout,
+		sessions:  make(map[string]session),
 	}
 	if server.address == "" {
 		return nil, fmt.Errorf("servers are called hs1 to hs%d, not %q", maxServers, name)
@@ -96,10 +102,16 @@ func (s *server) start() error {
 	return s.waitUntilReady()
 }
 
-// stop asks the server to end and kills it when it does not.
+// stop asks the server to end and kills it when it does not. One that does not run is stopped already.
 func (s *server) stop() error {
-	if err := s.signal(syscall.SIGTERM); err != nil {
-		return err
+	if !s.running() {
+		return nil
+	}
+	// One that is suspended hears of it only when it goes on.
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGCONT} {
+		if err := s.signal(signal); err != nil && s.running() {
+			return err
+		}
 	}
 	select {
 	case <-s.ended:
