@@ -77,7 +77,8 @@ impl Admin {
 
     async fn create_user(&self, name: String, password: String, role: Role) -> Result<AdminResponse> {
         let admission = Admission::Granted(role);
-        let new = NewAccount { username: Some(name), password: Some(password), display_name: None, admission };
+        let new =
+            NewAccount { username: Some(name), password: Some(password), display_name: None, admission, address: None };
         let user = self.registration.register(new).await?;
         info!(%user, ?role, "the operator made an account");
         Ok(AdminResponse::User(user))

@@ -10,6 +10,7 @@ mod meta;
 pub mod presence;
 pub mod rooms;
 pub mod streams;
+pub mod third_party_ids;
 pub mod users;
 
 use super::TableInfo;
@@ -24,6 +25,7 @@ pub const ALL: &[&[TableInfo]] = &[
     presence::TABLES,
     rooms::TABLES,
     streams::TABLES,
+    third_party_ids::TABLES,
     users::TABLES,
 ];
 

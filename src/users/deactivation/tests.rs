@@ -11,7 +11,8 @@ use crate::{
     storage::{Store, schema::users::Role},
     streams::Notifier,
     users::{
-        AccountData, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind, change_password,
+        AccountData, EmailValidations, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind,
+        ThirdPartyIds, change_password,
         registration::{Admission, NewAccount, Registration},
         registration_tokens::RegistrationTokens,
     },
@@ -38,8 +39,10 @@ impl Fixture {
         let (notifier, lifetimes) = (Notifier::default(), config::Sessions::default());
         let sessions = Sessions::new(store.clone(), accounts.clone(), notifier, clock.clone(), lifetimes);
         let tokens = RegistrationTokens::new(store.clone(), clock.clone());
-        let registration =
-            Registration::new(store.clone(), accounts.clone(), tokens, clock, config::Registration::default());
+        let validations = EmailValidations::for_tests(store.clone(), clock.clone(), None);
+        let third_party_ids = ThirdPartyIds::new(store.clone(), accounts.clone(), validations, clock.clone());
+        let options = config::Registration::default();
+        let registration = Registration::new(store.clone(), accounts.clone(), tokens, third_party_ids, clock, options);
         let it = Self { store, accounts, sessions, registration };
         it.register().await.unwrap();
         for device in ["A", "B", "C"] {
@@ -55,6 +58,7 @@ impl Fixture {
             password: Some("old password".to_owned()),
             display_name: None,
             admission: Admission::Granted(Role::User),
+            address: None,
         };
         self.registration.register(new).await
     }
@@ -74,7 +78,7 @@ async fn a_deactivated_account_is_closed_and_its_name_stays_taken() {
     deactivate(&it.accounts, &it.sessions, alice(), Belongings::Keep).await.unwrap();
     assert_eq!(it.devices().await, [] as [ruma::OwnedDeviceId; 0]);
     for password in ["old password", "", "other"] {
-        let refused = it.accounts.check_password(alice(), password).await.unwrap_err();
+        let refused = it.accounts.check_password(Some(alice()), password).await.unwrap_err();
         assert_eq!(refused.kind, Kind::UserDeactivated);
     }
     assert_eq!(it.register().await.unwrap_err().kind, Kind::UserInUse);
@@ -119,9 +123,9 @@ async fn a_new_password_ends_the_sessions_that_it_shall() {
     assert_eq!(it.devices().await, [device_id!("B")]);
     it.change_password("last password", OtherSessions::End { but: None }).await.unwrap();
     assert_eq!(it.devices().await, [] as [ruma::OwnedDeviceId; 0]);
-    it.accounts.check_password(alice(), "last password").await.unwrap();
+    it.accounts.check_password(Some(alice()), "last password").await.unwrap();
     for password in ["old password", "new password", "next password"] {
-        assert_eq!(it.accounts.check_password(alice(), password).await.unwrap_err().kind, Kind::Forbidden);
+        assert_eq!(it.accounts.check_password(Some(alice()), password).await.unwrap_err().kind, Kind::Forbidden);
     }
 }
 
@@ -131,5 +135,5 @@ async fn a_weak_new_password_changes_nothing() {
     let weak = it.change_password("short", OtherSessions::End { but: None }).await;
     assert_eq!(weak.unwrap_err().kind, Kind::WeakPassword);
     assert_eq!(it.devices().await.len(), 3);
-    it.accounts.check_password(alice(), "old password").await.unwrap();
+    it.accounts.check_password(Some(alice()), "old password").await.unwrap();
 }
