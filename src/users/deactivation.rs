@@ -26,7 +26,8 @@ pub enum Belongings {
     Erase,
 }
 
-/// Ends the account of `user` and every session of it, frees its e-mail addresses, and notes that the rooms of `user` are to be left.
+/// Ends the account of `user` and every session of it, frees its e-mail addresses, and notes that the rooms of `user` are to
+/// be left.
 ///
 /// # Errors
 ///

@@ -5,6 +5,7 @@ mod connection;
 mod eventually;
 mod files;
 mod log;
+mod mail_server;
 mod server;
 mod sync;
 mod user;
@@ -14,6 +15,7 @@ pub use self::{
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
     files::id_of,
+    mail_server::{MailServer, Page},
     server::Server,
     sync::Sync,
     user::User,
