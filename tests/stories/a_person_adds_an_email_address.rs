@@ -36,8 +36,9 @@ async fn with_mail(more: &str) -> (Server, MailServer) {
 
 /// Adds an address in the usual way.
 async fn have_address(server: &Server, mail: &MailServer, user: &User, address: &str) {
-    let begun = user.post("account/3pid/email/requestToken", request(address, 1)).await.expect_ok();
-    mail.mail_number(mail.count()).await.confirm(server.stranger()).await;
+    let number = mail.count() + 1;
+    let begun = user.post("account/3pid/email/requestToken", request(address, number as u64)).await.expect_ok();
+    mail.mail_number(number).await.confirm(server.stranger()).await;
     assert_eq!(add(user, &begun["sid"]).await.expect_ok(), json!({}));
 }
 

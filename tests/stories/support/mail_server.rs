@@ -93,7 +93,7 @@ impl Mail {
 }
 
 impl Page {
-    /// What a browser gets, redirects included.
+    /// What a browser gets for `path`, before it follows a redirect.
     pub async fn get(anyone: &Connection, method: Method, path: &str) -> Self {
         let browser = Client::builder().redirect(Policy::none()).build().unwrap();
         let response = browser.request(method, format!("{}{path}", anyone.base_url())).send().await.expect("a page");
@@ -145,5 +145,26 @@ async fn read_text<R: tokio::io::AsyncBufRead + Unpin>(lines: &mut Lines<R>) -> 
         text.push_str(line.strip_prefix('.').unwrap_or(&line));
         text.push('\n');
     }
-    text
+    decoded(&text)
+}
+
+/// Text as it was before it was made "quoted-printable" (RFC 2045, section 6.7).
+fn decoded(text: &str) -> String {
+    let mut pieces = text.split('=');
+    let mut decoded = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (byte, piece.strip_prefix('\n')) {
+            (_, Some(rest)) => decoded.push_str(rest),
+            (Some(byte), None) => {
+                decoded.push(byte.into());
+                decoded.push_str(&piece[2..]);
+            }
+            (None, None) => {
+                decoded.push('=');
+                decoded.push_str(piece);
+            }
+        }
+    }
+    decoded
 }
