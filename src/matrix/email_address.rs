@@ -23,7 +23,7 @@ impl EmailAddress {
         let fits = folded.len() <= MAXIMUM_LENGTH && local.len() <= MAXIMUM_LOCAL_LENGTH;
         let local_is_well_formed = local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atom));
         let domain_is_well_formed = domain.split('.').all(is_label);
-        (fits && local_is_well_formed && domain_is_well_formed).then(|| Self(folded))
+        (fits && local_is_well_formed && domain_is_well_formed).then_some(Self(folded))
     }
 
     /// The canonical address.

@@ -125,13 +125,22 @@ impl Accounts {
         THIRD_PARTY_ID_OWNERS.get(&self.store.snapshot(), (EMAIL, address.as_str())).await
     }
 
-    /// Checks that `password` is the one of `user`; `None` is nobody, which takes as long.
+    /// Checks that `password` is the one of `user`.
     ///
     /// # Errors
     ///
     /// `Forbidden` if there is no such user or the password is wrong, without telling which; `UserDeactivated` or
     /// `UserLocked` if the account cannot be used.
-    pub async fn check_password(&self, user: Option<&UserId>, password: &str) -> Result<()> {
+    pub async fn check_password(&self, user: &UserId, password: &str) -> Result<()> {
+        self.check_password_of_anyone(Some(user), password).await
+    }
+
+    /// As [`Accounts::check_password`], where `user` may be nobody, which takes as long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Accounts::check_password`].
+    pub async fn check_password_of_anyone(&self, user: Option<&UserId>, password: &str) -> Result<()> {
         let account = match user {
             Some(user) => self.get(user).await?,
             None => None,

@@ -154,7 +154,7 @@ impl InteractiveAuth {
             AuthData::Dummy(_) => Ok(Ok(())),
             AuthData::Password(password) => {
                 let user = self.named_user(&progress.operation, password).await?;
-                match self.accounts.check_password(user.as_deref(), &password.password).await {
+                match self.accounts.check_password_of_anyone(user.as_deref(), &password.password).await {
                     Err(error) if error.kind == Kind::Forbidden => Ok(Err(error)),
                     Err(error) => Err(error),
                     Ok(()) => {

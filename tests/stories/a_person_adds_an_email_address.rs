@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Connection, MailServer, Page, Server, User};
+use crate::support::{
+    Answer, Connection, Server, User,
+    mail_server::{MailServer, Page},
+};
 
 fn request(email: &str, attempt: u64) -> Value {
     json!({"client_secret": "monkeys_are_GREAT", "email": email, "send_attempt": attempt})

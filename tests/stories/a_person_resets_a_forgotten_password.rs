@@ -3,7 +3,10 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Connection, MailServer, Page, Server, User};
+use crate::support::{
+    Answer, Connection, Server, User,
+    mail_server::{MailServer, Page},
+};
 
 const SECRET: &str = "monkeys_are_GREAT";
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Connection, MailServer, Server};
+use crate::support::{Answer, Connection, Server, mail_server::MailServer};
 
 const SECRET: &str = "monkeys_are_GREAT";
 

@@ -61,7 +61,7 @@ pub async fn login(
             if let Some(user) = &user {
                 rate_limits.spend(Limit::Login, &**user)?;
             }
-            accounts.check_password(user.as_deref(), &password.password).await?;
+            accounts.check_password_of_anyone(user.as_deref(), &password.password).await?;
             user.ok_or_else(|| Error::internal("nobody has the right password"))?
         }
         LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,

@@ -71,15 +71,13 @@ pub async fn register(
     let proof = interactive_auth.authorise(register, &flows, request.auth.as_ref()).await?;
 
     let password = request.password.ok_or_else(|| Kind::MissingParam.with("A password is needed."))?;
-    let user = registration
-        .register(NewAccount {
-            username: request.username,
-            password: Some(password),
-            display_name: None,
-            admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
-            address: proof.address,
-        })
-        .await?;
+    let new = NewAccount {
+        username: request.username,
+        password: Some(password),
+        display_name: None,
+        admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
+    };
+    let user = registration.register_with(new, proof.address.as_ref()).await?;
     if request.inhibit_login {
         return Ok(Json(Registered::without_session(user)));
     }

@@ -161,7 +161,6 @@ async fn whoever_leaves_the_server_leaves_its_rooms() {
         password: None,
         display_name: None,
         admission: Admission::Granted(Role::User),
-        address: None,
     };
     services.registration.register(account).await.unwrap();
     users::deactivate(&services.accounts, &services.sessions, bob(), Belongings::Keep).await.unwrap();

@@ -77,8 +77,7 @@ impl Admin {
 
     async fn create_user(&self, name: String, password: String, role: Role) -> Result<AdminResponse> {
         let admission = Admission::Granted(role);
-        let new =
-            NewAccount { username: Some(name), password: Some(password), display_name: None, admission, address: None };
+        let new = NewAccount { username: Some(name), password: Some(password), display_name: None, admission };
         let user = self.registration.register(new).await?;
         info!(%user, ?role, "the operator made an account");
         Ok(AdminResponse::User(user))

@@ -55,8 +55,6 @@ pub struct NewAccount {
     pub display_name: Option<String>,
     /// What lets this account be made.
     pub admission: Admission,
-    /// The e-mail address that the account has from the start, proved for that.
-    pub address: Option<ValidatedAddress>,
 }
 
 /// What lets an account be made.
@@ -150,13 +148,22 @@ impl Registration {
         self.accounts.passwords().check_strength(password)
     }
 
-    /// Makes an account and returns its id.
+    /// Makes an account without an e-mail address and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registration::register_with`].
+    pub async fn register(&self, new: NewAccount) -> Result<OwnedUserId> {
+        self.register_with(new, None).await
+    }
+
+    /// Makes an account, with an e-mail address if one was proved for that, and returns its id.
     ///
     /// # Errors
     ///
     /// As [`Registration::available`]; `WeakPassword` if the password is too weak; `Forbidden` if the registration token
     /// is not, or no longer, valid; `AddressInUse` or `AddressUnproven` if the address cannot be the account's.
-    pub async fn register(&self, new: NewAccount) -> Result<OwnedUserId> {
+    pub async fn register_with(&self, new: NewAccount, address: Option<&ValidatedAddress>) -> Result<OwnedUserId> {
         let user = match &new.username {
             Some(username) => self.available(username).await?,
             None => usernames::new_user_id(&secrets::random_text(CHOSEN_LENGTH), self.accounts.server_name())?,
@@ -165,11 +172,17 @@ impl Registration {
             Some(password) => Some(self.accounts.passwords().hash(password).await?),
             None => None,
         };
-        until_settled(|| self.commit(&user, &new, password_hash.clone())).await?;
+        until_settled(|| self.commit(&user, &new, address, password_hash.clone())).await?;
         Ok(user)
     }
 
-    async fn commit(&self, user: &UserId, new: &NewAccount, password_hash: Option<PasswordHash>) -> Result<()> {
+    async fn commit(
+        &self,
+        user: &UserId,
+        new: &NewAccount,
+        address: Option<&ValidatedAddress>,
+        password_hash: Option<PasswordHash>,
+    ) -> Result<()> {
         let snapshot = self.store.snapshot();
         if self.accounts.get(user).await?.is_some() {
             return Err(taken());
@@ -181,7 +194,7 @@ impl Registration {
             Admission::Granted(role) => *role,
         };
         self.accounts.insert(&mut batch, user, password_hash, role);
-        if let Some(address) = &new.address {
+        if let Some(address) = address {
             self.third_party_ids.bind(&mut batch, &snapshot, user, address).await?;
         }
         // People should see a name where clients would otherwise show them an id.

@@ -85,7 +85,6 @@ impl Registration {
             password: Some(request.password),
             display_name: request.displayname,
             admission: Admission::Granted(role),
-            address: None,
         })
         .await
     }

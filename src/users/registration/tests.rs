@@ -34,14 +34,13 @@ impl Fixture {
             password: Some("correct horse".to_owned()),
             display_name: None,
             admission,
-            address: None,
         };
         self.registration.register(new).await
     }
 
     async fn log_in(&self, name: &str, password: &str) -> Result<OwnedUserId> {
         let user = self.accounts.user_called(name)?;
-        self.accounts.check_password(Some(&user), password).await.map(|()| user)
+        self.accounts.check_password(&user, password).await.map(|()| user)
     }
 }
 
@@ -87,8 +86,7 @@ async fn of_two_who_want_a_name_at_once_one_gets_it() {
 #[tokio::test]
 async fn without_a_username_the_server_finds_one() {
     let it = Fixture::new(RegistrationMode::Open);
-    let new =
-        NewAccount { username: None, password: None, display_name: None, admission: Admission::Open, address: None };
+    let new = NewAccount { username: None, password: None, display_name: None, admission: Admission::Open };
     let user = it.registration.register(new).await.unwrap();
     assert_eq!(user.localpart().len(), CHOSEN_LENGTH);
     assert_eq!(it.log_in(user.as_str(), "").await.unwrap_err().kind, Kind::Forbidden);
@@ -102,7 +100,6 @@ async fn a_weak_password_makes_no_account() {
         password: Some("short".to_owned()),
         display_name: None,
         admission: Admission::Open,
-        address: None,
     };
     assert_eq!(it.registration.register(new).await.unwrap_err().kind, Kind::WeakPassword);
     it.registration.available("alice").await.unwrap();

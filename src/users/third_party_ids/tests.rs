@@ -296,7 +296,7 @@ async fn a_password_is_reset_once_by_who_still_has_the_address() {
     assert_eq!(it.validations.owner(&proof).await.unwrap(), alice());
     assert_eq!(kind(it.reset(bob(), &proof).await), Kind::AddressUnproven);
     it.reset(alice(), &proof).await.unwrap();
-    it.accounts.check_password(Some(alice()), "battery staple").await.unwrap();
+    it.accounts.check_password(alice(), "battery staple").await.unwrap();
     assert_eq!(kind(it.reset(alice(), &proof).await), Kind::AddressUnproven);
 
     let proof = it.prove(Purpose::ResetPassword, "alice@example.org").await;

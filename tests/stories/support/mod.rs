@@ -5,7 +5,7 @@ mod connection;
 mod eventually;
 mod files;
 mod log;
-mod mail_server;
+pub mod mail_server;
 mod server;
 mod sync;
 mod user;
@@ -15,7 +15,6 @@ pub use self::{
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
     files::id_of,
-    mail_server::{MailServer, Page},
     server::Server,
     sync::Sync,
     user::User,
