@@ -66,6 +66,20 @@ pub enum Kind {
     Exclusive,
     /// The password is too weak.
     WeakPassword,
+    /// An account has the e-mail address already.
+    AddressInUse,
+    /// The server does not want this e-mail address or telephone number.
+    AddressDenied,
+    /// Nobody has proved that the e-mail address is theirs.
+    AddressUnproven,
+    /// The server has no such addresses: it sends no mail, or no short messages.
+    MediumNotSupported,
+    /// The server works with no identity server.
+    IdentityServerNotTrusted,
+    /// The code that was mailed is another one.
+    TokenIncorrect,
+    /// What was mailed does not work any more.
+    SessionExpired,
     /// The account was deactivated.
     UserDeactivated,
     /// An administrator locked the account; the client keeps its session and waits.

@@ -29,6 +29,7 @@ const CONFINED: &[(&str, &[&str], &str)] = &[
     ("StatusCode", &["src/http/"], "services return an `Error`; http/error_response.rs makes a status of it"),
     ("extern rocksdb", &["src/storage/rocksdb.rs", "src/storage/rocksdb/"], "the engine is behind a trait"),
     ("reqwest", &["src/outgoing/"], "one door leads out, and it is guarded"),
+    ("lettre", &["src/outgoing/mail/"], "one place sends mail"),
     ("SystemTime", &["src/clock.rs"], "time comes from `Clock`; `Instant` may measure a duration that nobody stores"),
     ("MilliSecondsSinceUnixEpoch::now", &["src/clock.rs"], "time comes from `Clock`"),
     ("state_res", &["src/matrix/"], "the protocol's rules are behind functions of `matrix`"),

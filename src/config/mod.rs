@@ -6,6 +6,7 @@ mod env;
 mod known_keys;
 mod limits;
 mod listeners;
+mod mail;
 mod media;
 mod outgoing;
 mod previews;
@@ -29,13 +30,14 @@ use toml::{Table, Value};
 pub use self::{
     limits::{Limits, Network, Rate},
     listeners::{Endpoint, Listener, Tls},
+    mail::{Mail, MailSecurity},
     media::{Media, S3, UnauthenticatedAccess},
     outgoing::{Outgoing, StaticName},
     previews::Previews,
     secret::Secret,
     sections::{
-        Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
-        Sessions, Storage, SupportContact, WellKnown,
+        Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationEmail,
+        RegistrationMode, Rooms, Sessions, Storage, SupportContact, WellKnown,
     },
     server_notices::ServerNotices,
     units::parse_duration,
@@ -73,6 +75,8 @@ pub struct Config {
     pub previews: Previews,
     /// How this server reaches others.
     pub outgoing: Outgoing,
+    /// Through whom this server sends e-mail; `None` sends none.
+    pub mail: Option<Mail>,
     /// How the database writes and caches.
     pub storage: Storage,
     /// What the log looks like.
@@ -124,6 +128,7 @@ impl Config {
         let limits = reader.section("limits").unwrap_or_default();
         let previews = reader.section("previews").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
+        let mail = reader.mail(folder, &registration);
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
         let well_known = reader.section("well_known").unwrap_or_default();
@@ -144,6 +149,7 @@ impl Config {
                 limits,
                 previews,
                 outgoing,
+                mail,
                 storage,
                 log,
                 well_known,
@@ -222,6 +228,20 @@ impl Reader {
         let mut outgoing: Outgoing = self.section("outgoing").unwrap_or_default();
         outgoing.resolve(folder);
         outgoing
+    }
+
+    fn mail(&mut self, folder: &Path, registration: &Registration) -> Option<Mail> {
+        let is_there = self.table.contains_key("mail");
+        let mut mail: Option<Mail> = self.section("mail");
+        if let Some(mail) = &mut mail {
+            mail.resolve(folder);
+            self.problems.extend(mail.problem().map(|problem| format!("mail.{problem}")));
+        }
+        // What is wrong with the section has been said already.
+        if !is_there {
+            self.problems.extend(mail::missing_for(registration).map(str::to_owned));
+        }
+        mail
     }
 
     fn passwords(&mut self) -> Passwords {

@@ -13,6 +13,8 @@ use super::{secret::Secret, units};
 pub struct Registration {
     /// Who may register from a client.
     pub mode: RegistrationMode,
+    /// Whether they have to prove an e-mail address.
+    pub email: RegistrationEmail,
     /// The secret with which tools register accounts in any mode; `None` turns that way off.
     pub shared_secret: Option<Secret>,
 }
@@ -28,6 +30,19 @@ pub enum RegistrationMode {
     Token,
     /// Everybody who reaches the server.
     Open,
+}
+
+/// Whether people who register prove an e-mail address, which their account then has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationEmail {
+    /// They are not asked for one.
+    #[default]
+    Off,
+    /// They may.
+    Optional,
+    /// They must.
+    Required,
 }
 
 /// `[rooms]`: what new rooms get when their creator does not say.
@@ -238,7 +253,7 @@ fn room_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomVersio
     }
 }
 
-fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(super) fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
     if !text.starts_with("https://") && !text.starts_with("http://") {
         return Err(D::Error::custom(format!(

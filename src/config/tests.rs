@@ -40,14 +40,22 @@ fn the_example_shows_the_defaults() {
 
 #[test]
 fn everything_the_example_offers_can_be_switched_on() {
-    let secrets_in_place =
-        known_keys::uncommented(EXAMPLE).replace("shared_secret_file = ", "#").replace("s3_secret_key_file = ", "#");
+    let secrets_in_place = known_keys::uncommented(EXAMPLE)
+        .replace("shared_secret_file = ", "#")
+        .replace("s3_secret_key_file = ", "#")
+        .replace("password_file = ", "#");
     let config = read(&secrets_in_place).unwrap();
     assert_eq!(config.listeners.len(), 3);
     assert!(config.listeners[1].tls.is_some());
     assert_eq!(config.listeners[2].endpoint, Endpoint::Unix("/run/commonroom/http.sock".into()));
     assert_eq!(config.registration.shared_secret.unwrap().reveal(), "a long random text");
     assert_eq!(config.well_known.client.as_deref(), Some("https://matrix.example.org"));
+    let mail = config.mail.unwrap();
+    assert_eq!(
+        (mail.port(), mail.security, mail.password.unwrap().reveal()),
+        (465, MailSecurity::Tls, "the mail account's password")
+    );
+    assert_eq!(mail.templates.as_deref(), Some(Path::new("/etc/commonroom/mail")));
     assert_eq!(config.well_known.support_contacts.len(), 1);
 }
 
@@ -76,6 +84,7 @@ fn the_example_has_every_key() {
     fields::<Rate>("limits.login");
     fields::<Previews>("previews");
     fields::<Outgoing>("outgoing");
+    fields::<Mail>("mail");
     fields::<Storage>("storage");
     fields::<Log>("log");
     fields::<WellKnown>("well_known");
@@ -117,6 +126,18 @@ fn problems_name_the_key_and_the_remedy() {
         ("[limits]\nlogin = { per_second = 1 }", "limits.login: missing field `burst`"),
         ("[limits]\ntrusted_proxies = [\"nginx\"]", "limits.trusted_proxies: \"nginx\" is not an address"),
         ("[limits]\ntrusted_proxies = [\"10.0.0.0/33\"]", "limits.trusted_proxies: \"10.0.0.0/33\" is not an address"),
+        ("[registration]\nemail = \"required\"", "registration.email needs a mail server: add a [mail] section"),
+        ("[mail]\nfrom = \"a@example.org\"", "mail: missing field `host`"),
+        ("[mail]\nhost = \"h\"", "mail: missing field `from`"),
+        ("[mail]\nhost = \" \"\nfrom = \"a@example.org\"", "mail.host is empty"),
+        ("[mail]\nhost = \"h\"\nfrom = \"a@example.org\"\nuser = \"a\"", "mail.user and mail.password belong together"),
+        ("[mail]\nhost = \"h\"\nfrom = \"a@example.org\"\nsecurity = \"ssl\"", "mail.security: unknown variant `ssl`"),
+        (
+            "[mail]\nhost = \"h\"\nfrom = \"a@example.org\"\nsecurity = \"none\"\nuser = \"a\"\npassword = \"b\"",
+            "mail.security = \"none\" would send the password in the clear",
+        ),
+        ("[mail]\nhost = \"h\"\nfrom = \"a@example.org\"\npublic_url = \"h\"", "mail.public_url: \"h\" is not a URL"),
+        ("[mail]\nhots = \"h\"", "there is no key mail.hots: did you mean mail.host?"),
         ("[well_known]\nclient = \"example.org\"", "well_known.client: \"example.org\" is not a URL"),
         ("[well_known]\nsupport_contacts = [{ role = \"m.role.admin\" }]", "a contact needs an email_address"),
         ("registration = 1", "registration: invalid type: integer `1`"),

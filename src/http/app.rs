@@ -17,8 +17,8 @@ use crate::{
     storage::Store,
     sync::Sync,
     users::{
-        AccountData, Accounts, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles, PushRules, Pushers,
-        Registration, RegistrationTokens, Sessions, Tags, Users,
+        AccountData, Accounts, EmailValidations, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles,
+        PushRules, Pushers, Registration, RegistrationTokens, Sessions, Tags, ThirdPartyIds, Users,
     },
 };
 
@@ -163,6 +163,18 @@ impl FromRef<App> for RegistrationTokens {
 impl FromRef<App> for InteractiveAuth {
     fn from_ref(app: &App) -> Self {
         app.0.users.interactive_auth.clone()
+    }
+}
+
+impl FromRef<App> for ThirdPartyIds {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.third_party_ids.clone()
+    }
+}
+
+impl FromRef<App> for EmailValidations {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.email_validations.clone()
     }
 }
 

@@ -5,6 +5,7 @@ pub mod authenticate;
 mod client;
 pub mod client_address;
 mod cors;
+mod email_confirmation;
 pub mod endpoint;
 mod error_response;
 mod federation;
@@ -36,7 +37,11 @@ use crate::{
 
 /// Everything the server answers, wrapped in what holds for every answer.
 pub fn router(app: App) -> Router {
-    let routes = Router::new().route("/health", get(health)).merge(client::routes()).merge(federation::routes());
+    let routes = Router::new()
+        .route("/health", get(health))
+        .merge(client::routes())
+        .merge(email_confirmation::routes())
+        .merge(federation::routes());
     wrap(routes, app.max_body_size()).with_state(app)
 }
 

@@ -18,6 +18,7 @@ use ruma::UserId;
 use crate::{
     config::{Limits, Rate},
     error::{Kind, Result},
+    matrix::email_address::EmailAddress,
 };
 
 /// How many requests pass between two sweeps that forget the clients whose buckets are full again. It bounds the memory by
@@ -26,6 +27,9 @@ const SWEEP_EVERY: u32 = 1_024;
 
 /// How many busy people an address may stand for: a team in one office shares one, and must not stop each other's chat.
 const USERS_PER_ADDRESS: u32 = 20;
+
+/// How many people who ask for mails an address may stand for. Mails go to anybody, so that it is fewer.
+const MAILBOXES_PER_ADDRESS: u32 = 4;
 
 /// What a client does when it spends from a bucket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub enum Limit {
     Joins,
     /// Files uploaded or announced; spent for the user and for the address.
     Uploads,
+    /// Mails that somebody asks for; spent for the mailbox and for the address.
+    Mails,
 }
 
 /// Whose bucket it is.
@@ -49,6 +55,8 @@ pub enum Client {
     Address(IpAddr),
     /// One account, from wherever.
     User(Box<str>),
+    /// One e-mail address.
+    Mailbox(Box<str>),
 }
 
 /// The buckets of all clients; a cheap clone.
@@ -61,6 +69,7 @@ struct Buckets {
     messages: Bucket,
     joins: Bucket,
     uploads: Bucket,
+    mails: Bucket,
 }
 
 struct Bucket {
@@ -80,6 +89,7 @@ impl RateLimits {
                 messages: Bucket::new(limits.messages, USERS_PER_ADDRESS),
                 joins: Bucket::new(limits.joins, USERS_PER_ADDRESS),
                 uploads: Bucket::new(limits.uploads, USERS_PER_ADDRESS),
+                mails: Bucket::new(limits.mails, MAILBOXES_PER_ADDRESS),
             })
         }))
     }
@@ -97,6 +107,7 @@ impl RateLimits {
             Limit::Messages => &buckets.messages,
             Limit::Joins => &buckets.joins,
             Limit::Uploads => &buckets.uploads,
+            Limit::Mails => &buckets.mails,
         };
         bucket.spend(&client.into())
     }
@@ -120,7 +131,7 @@ impl Bucket {
             self.addresses.retain_recent();
         }
         let clients = match client {
-            Client::User(_) => &self.users,
+            Client::User(_) | Client::Mailbox(_) => &self.users,
             Client::Address(_) => &self.addresses,
         };
         clients.check_key(client).map_err(|until| {
@@ -143,6 +154,15 @@ impl From<IpAddr> for Client {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
             address => address,
         })
+    }
+}
+
+impl Client {
+    /// The mailbox that `address` names.
+    pub fn mailbox(address: &str) -> Self {
+        // What is no address is refused elsewhere, and all of it can count together.
+        let canonical = EmailAddress::parse(address);
+        Self::Mailbox(canonical.as_ref().map_or("", EmailAddress::as_str).into())
     }
 }
 

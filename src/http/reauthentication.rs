@@ -19,7 +19,7 @@ use super::{
 use crate::{
     config::Config,
     error::{Error, Result},
-    users::{InteractiveAuth, Operation},
+    users::{InteractiveAuth, Operation, Purpose, ValidatedAddress},
 };
 
 /// What a handler needs to ask for the password.
@@ -65,15 +65,50 @@ impl Reauthentication {
             self.require(caller, name, Vec::new(), auth).await?;
             return Ok(caller.user_id.clone());
         }
-        if auth.is_some() {
+        self.prove(Operation::of_stranger(name), &password_only(), auth).await.map(|owner| owner.user)
+    }
+
+    /// As [`Reauthentication::require_owner`], where an e-mail address that was proved for a new password counts as much as
+    /// the old one for who is not logged in.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reauthentication::require`].
+    pub async fn require_owner_or_address(
+        &self,
+        caller: Option<&Caller>,
+        name: &'static str,
+        auth: Option<&AuthData>,
+    ) -> Result<Owner> {
+        if caller.is_some() || !self.interactive_auth.knows_addresses() {
+            return self.require_owner(caller, name, auth).await.map(|user| Owner { user, address: None });
+        }
+        let operation = Operation::of_stranger(name).with_address_for(Purpose::ResetPassword);
+        let [password] = password_only();
+        self.prove(operation, &[password, AuthFlow::new(vec![AuthType::EmailIdentity])], auth).await
+    }
+
+    /// Has somebody who is not logged in prove who they are.
+    async fn prove(&self, operation: Operation, flows: &[AuthFlow], auth: Option<&AuthData>) -> Result<Owner> {
+        // Clients ask every few seconds whether the link in the mail was followed, which is no guess at a password.
+        if auth.is_some_and(|auth| !matches!(auth, AuthData::EmailIdentity(_))) {
             self.rate_limits.spend(Limit::Login, self.address.0)?;
         }
-        let proof = self.interactive_auth.authorise(Operation::of_stranger(name), &password_only(), auth).await?;
-        proof.user.ok_or_else(|| Error::internal("somebody passed the password stage and is nobody"))
+        let proof = self.interactive_auth.authorise(operation, flows, auth).await?;
+        let user = proof.user.ok_or_else(|| Error::internal("somebody passed all stages and is nobody"))?;
+        Ok(Owner { user, address: proof.address })
     }
 }
 
-/// The one way to prove who one is.
+/// Whose account it is, and how they proved it.
+pub struct Owner {
+    /// The user.
+    pub user: OwnedUserId,
+    /// The e-mail address by which they proved it, if not by the password; still to be used up.
+    pub address: Option<ValidatedAddress>,
+}
+
+/// The usual way to prove who one is.
 fn password_only() -> [AuthFlow; 1] {
     [AuthFlow::new(vec![AuthType::Password])]
 }

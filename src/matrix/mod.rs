@@ -5,6 +5,7 @@
 pub mod auth_rules;
 pub mod client_event;
 pub mod draft;
+pub mod email_address;
 pub mod event;
 pub mod event_filter;
 pub mod glob;

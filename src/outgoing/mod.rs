@@ -4,6 +4,7 @@
 //! operator allows more, and that is decided where a name has been looked up and right before connecting: a redirect or
 //! a name that changes its address between two look-ups gains nothing.
 
+pub mod mail;
 mod names;
 mod public_addresses;
 

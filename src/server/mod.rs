@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     error::{Error, Result},
     http,
-    outgoing::Outgoing,
+    outgoing::{Outgoing, mail::Mailer},
     shutdown::Shutdown,
     users::Sessions,
 };
@@ -51,6 +51,9 @@ pub fn check(config: &Config) -> Result<()> {
     services::signing_key(config)?;
     install_tls_provider();
     Outgoing::new(&config.outgoing)?;
+    if let Some(mail) = &config.mail {
+        Mailer::new(mail, &config.outgoing, &config.server_name)?;
+    }
     let runtime = runtime::Builder::new_current_thread().build().map_err(Error::internal)?;
     runtime.block_on(listeners::check(&config.listeners))
 }

@@ -1,14 +1,18 @@
 //! Accounts: who has one, what they may do on the server, and whether a password is theirs.
 
-use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId};
+use ruma::{OwnedServerName, OwnedUserId, ServerName, UserId, api::client::uiaa::UserIdentifier};
 
-use super::{deactivation::UserBelonging, passwords::Passwords, usernames};
+use super::{deactivation::UserBelonging, passwords::Passwords, third_party_ids::EMAIL, usernames};
 use crate::{
     clock::Clock,
     error::{Error, Kind, Result},
+    matrix::email_address::EmailAddress,
     storage::{
         Batch, Direction, KeyRange, Snapshot, Store,
-        schema::users::{ACCOUNTS, Account, PasswordHash, Role, Standing},
+        schema::{
+            third_party_ids::THIRD_PARTY_ID_OWNERS,
+            users::{ACCOUNTS, Account, PasswordHash, Role, Standing},
+        },
         until_settled,
     },
 };
@@ -102,6 +106,25 @@ impl Accounts {
         usernames::local_user_id(name, &self.server_name).ok_or_else(wrong_credentials)
     }
 
+    /// The user whom a client means by `identifier`; `None` if nobody has such an address. There need not be an account.
+    ///
+    /// # Errors
+    ///
+    /// As [`Accounts::user_called`]; `Forbidden` too if nobody is known by such an identifier.
+    pub async fn user_meant(&self, identifier: &UserIdentifier) -> Result<Option<OwnedUserId>> {
+        match identifier {
+            UserIdentifier::Matrix(identifier) => self.user_called(&identifier.user).map(Some),
+            UserIdentifier::Email(identifier) => self.user_with_address(&identifier.address).await,
+            _ => Err(Error::forbidden("On this server people are known by their user id or e-mail address only.")),
+        }
+    }
+
+    /// The user whose account has this e-mail address.
+    pub async fn user_with_address(&self, address: &str) -> Result<Option<OwnedUserId>> {
+        let Some(address) = EmailAddress::parse(address) else { return Ok(None) };
+        THIRD_PARTY_ID_OWNERS.get(&self.store.snapshot(), (EMAIL, address.as_str())).await
+    }
+
     /// Checks that `password` is the one of `user`.
     ///
     /// # Errors
@@ -109,7 +132,19 @@ impl Accounts {
     /// `Forbidden` if there is no such user or the password is wrong, without telling which; `UserDeactivated` or
     /// `UserLocked` if the account cannot be used.
     pub async fn check_password(&self, user: &UserId, password: &str) -> Result<()> {
-        let account = self.get(user).await?;
+        self.check_password_of_anyone(Some(user), password).await
+    }
+
+    /// As [`Accounts::check_password`], where `user` may be nobody, which takes as long.
+    ///
+    /// # Errors
+    ///
+    /// As [`Accounts::check_password`].
+    pub async fn check_password_of_anyone(&self, user: Option<&UserId>, password: &str) -> Result<()> {
+        let account = match user {
+            Some(user) => self.get(user).await?,
+            None => None,
+        };
         let hash = account.as_ref().and_then(|account| account.password_hash.as_ref());
         let matches = self.passwords.matches(password, hash).await?;
         match account {

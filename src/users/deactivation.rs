@@ -2,7 +2,7 @@
 
 use ruma::UserId;
 
-use super::{accounts::Accounts, rooms_behind, sessions::Sessions};
+use super::{accounts::Accounts, rooms_behind, sessions::Sessions, third_party_ids};
 use crate::{
     error::Result,
     storage::{
@@ -26,7 +26,8 @@ pub enum Belongings {
     Erase,
 }
 
-/// Ends the account of `user` and every session of it, and notes that the rooms of `user` are to be left.
+/// Ends the account of `user` and every session of it, frees its e-mail addresses, and notes that the rooms of `user` are to
+/// be left.
 ///
 /// # Errors
 ///
@@ -40,6 +41,7 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
         let standing = Standing::Deactivated { erased };
         accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
         sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
+        third_party_ids::forget(&mut batch, &snapshot, user).await?;
         rooms_behind::note(&mut batch, sessions.notifier(), user);
         if erased {
             erase(&mut batch, user);

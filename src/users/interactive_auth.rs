@@ -8,16 +8,22 @@ use quick_cache::sync::Cache;
 use ruma::{
     OwnedUserId, UserId,
     api::{
-        client::uiaa::{AuthData, AuthFlow, AuthType, Password, UiaaInfo, UserIdentifier},
+        client::uiaa::{AuthData, AuthFlow, AuthType, EmailIdentity, Password, UiaaInfo},
         error::{ErrorKind, StandardErrorBody},
     },
 };
 use serde_json::value::RawValue;
 
-use super::{accounts::Accounts, registration_tokens::RegistrationTokens, secrets};
+use super::{
+    accounts::Accounts,
+    registration_tokens::RegistrationTokens,
+    secrets,
+    third_party_ids::{EmailValidations, ValidatedAddress},
+};
 use crate::{
     clock::Clock,
     error::{Error, Kind, Result},
+    storage::schema::third_party_ids::Purpose,
 };
 
 /// How long a client may take from its first request to its last.
@@ -30,6 +36,7 @@ const MAXIMUM_SESSIONS: usize = 10_000;
 pub struct InteractiveAuth {
     accounts: Accounts,
     tokens: RegistrationTokens,
+    validations: EmailValidations,
     clock: Clock,
     sessions: Arc<Cache<String, Progress>>,
 }
@@ -40,27 +47,37 @@ pub struct Operation {
     name: &'static str,
     user: Option<OwnedUserId>,
     subjects: Vec<String>,
+    /// What an e-mail address must have been proved for to count.
+    address_for: Option<Purpose>,
 }
 
 impl Operation {
     /// What is called `name` in the code, done to `subjects` by `user`, who is the only one that may authenticate.
     pub fn of_user(user: &UserId, name: &'static str, subjects: Vec<String>) -> Self {
-        Self { name, user: Some(user.to_owned()), subjects }
+        Self { name, user: Some(user.to_owned()), subjects, address_for: None }
     }
 
     /// What is called `name` in the code, done by somebody who is not logged in.
     pub fn of_stranger(name: &'static str) -> Self {
-        Self { name, user: None, subjects: Vec::new() }
+        Self { name, user: None, subjects: Vec::new(), address_for: None }
+    }
+
+    /// The same, where an e-mail address counts that was proved for `purpose`.
+    #[must_use]
+    pub fn with_address_for(self, purpose: Purpose) -> Self {
+        Self { address_for: Some(purpose), ..self }
     }
 }
 
 /// What a client proved on its way through all stages.
 #[derive(Clone, Debug, Default)]
 pub struct Proof {
-    /// Whose password it knows.
+    /// Whose password it knows, or whose address it has when it wants a new password.
     pub user: Option<OwnedUserId>,
     /// The registration token it has.
     pub registration_token: Option<String>,
+    /// The e-mail address that its user proved, still to be used up.
+    pub address: Option<ValidatedAddress>,
 }
 
 /// How far a client has come.
@@ -74,9 +91,14 @@ struct Progress {
 }
 
 impl InteractiveAuth {
-    /// Authentication of the users in `accounts` and of the holders of `tokens`.
-    pub fn new(accounts: Accounts, tokens: RegistrationTokens, clock: Clock) -> Self {
-        Self { accounts, tokens, clock, sessions: Arc::new(Cache::new(MAXIMUM_SESSIONS)) }
+    /// Authentication of the users in `accounts`, of the holders of `tokens` and of those whose address `validations` prove.
+    pub fn new(accounts: Accounts, tokens: RegistrationTokens, validations: EmailValidations, clock: Clock) -> Self {
+        Self { accounts, tokens, validations, clock, sessions: Arc::new(Cache::new(MAXIMUM_SESSIONS)) }
+    }
+
+    /// Whether the stage of an e-mail address can be passed at all.
+    pub fn knows_addresses(&self) -> bool {
+        self.validations.are_possible()
     }
 
     /// Takes the client one stage further in one of `flows`, and returns what it proved when that was the last one.
@@ -131,16 +153,20 @@ impl InteractiveAuth {
         match auth {
             AuthData::Dummy(_) => Ok(Ok(())),
             AuthData::Password(password) => {
-                let user = self.named_user(&progress.operation, password)?;
-                match self.accounts.check_password(&user, &password.password).await {
+                let user = self.named_user(&progress.operation, password).await?;
+                match self.accounts.check_password_of_anyone(user.as_deref(), &password.password).await {
                     Err(error) if error.kind == Kind::Forbidden => Ok(Err(error)),
                     Err(error) => Err(error),
                     Ok(()) => {
-                        progress.proof.user = Some(user);
+                        progress.proof.user = user;
                         Ok(Ok(()))
                     }
                 }
             }
+            AuthData::EmailIdentity(auth) => match self.proved_address(&mut *progress, auth).await {
+                Err(error) if error.kind == Kind::AddressUnproven => Ok(Err(error)),
+                outcome => outcome.map(Ok),
+            },
             AuthData::RegistrationToken(auth) if self.tokens.is_valid(&auth.token).await? => {
                 progress.proof.registration_token = Some(auth.token.clone());
                 Ok(Ok(()))
@@ -150,16 +176,29 @@ impl InteractiveAuth {
         }
     }
 
-    /// The user whose password this is said to be, who must be the one whose operation it is.
-    fn named_user(&self, operation: &Operation, password: &Password) -> Result<OwnedUserId> {
-        let UserIdentifier::Matrix(identifier) = &password.identifier else {
-            return Err(Error::forbidden("On this server people are known by their user id only."));
-        };
-        let user = self.accounts.user_called(&identifier.user)?;
+    /// The user whose password this is said to be, who must be the one whose operation it is; `None` is nobody.
+    async fn named_user(&self, operation: &Operation, password: &Password) -> Result<Option<OwnedUserId>> {
+        let user = self.accounts.user_meant(&password.identifier).await?;
         match &operation.user {
-            Some(expected) if *expected != user => Err(Error::forbidden("This is not the user who is logged in.")),
+            Some(expected) if user.as_ref() != Some(expected) => {
+                Err(Error::forbidden("This is not the user who is logged in."))
+            }
             _ => Ok(user),
         }
+    }
+
+    /// Notes the address that the client's user proved for what is to be done.
+    async fn proved_address(&self, progress: &mut Progress, auth: &EmailIdentity) -> Result<()> {
+        let (credentials, purpose) = (&auth.thirdparty_id_creds, progress.operation.address_for);
+        let purpose =
+            purpose.ok_or_else(|| Error::internal("a flow has the stage of an address, and it proves nothing"))?;
+        let (id, secret) = (credentials.sid.as_str(), credentials.client_secret.as_str());
+        let proof = self.validations.proved(purpose, id, secret).await?;
+        if purpose == Purpose::ResetPassword {
+            progress.proof.user = Some(self.validations.owner(&proof).await?);
+        }
+        progress.proof.address = Some(proof);
+        Ok(())
     }
 
     fn begin(&self, operation: Operation) -> Progress {
@@ -180,7 +219,11 @@ impl InteractiveAuth {
         // No stage needs parameters, but clients expect the object.
         info.params = Some(RawValue::from_string("{}".to_owned()).expect("an empty object is JSON"));
         info.auth_error = failure.map(|failure| {
-            let kind = if failure.kind == Kind::Forbidden { ErrorKind::Forbidden } else { ErrorKind::Unknown };
+            let kind = match failure.kind {
+                Kind::Forbidden => ErrorKind::Forbidden,
+                Kind::AddressUnproven => ErrorKind::ThreepidAuthFailed,
+                _ => ErrorKind::Unknown,
+            };
             Box::new(StandardErrorBody::new(kind, failure.message.into_owned()))
         });
         self.sessions.insert(id, progress);

@@ -18,6 +18,7 @@ mod server_account;
 mod sessions;
 mod short_lived_tokens;
 mod tags;
+mod third_party_ids;
 mod usernames;
 
 pub use self::{
@@ -26,7 +27,7 @@ pub use self::{
     deactivation::{Belongings, UserBelonging, deactivate},
     filters::Filters,
     interactive_auth::{InteractiveAuth, Operation, Proof},
-    password_change::{OtherSessions, change_password},
+    password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,
     profiles::{Profiles, SHOWN_IN_ROOMS},
     push_rules::{Place, PushRules, WholeRuleset},
@@ -38,8 +39,12 @@ pub use self::{
     sessions::{DeviceBelonging, DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
     short_lived_tokens::{LoginTokens, OpenIdTokens},
     tags::Tags,
+    third_party_ids::{Confirmed, EmailValidations, ThirdPartyIds, ValidatedAddress, ValidationRequest},
 };
-pub use crate::storage::schema::users::{Account, RegistrationToken, Role, Standing};
+pub use crate::storage::schema::{
+    third_party_ids::Purpose,
+    users::{Account, RegistrationToken, Role, Standing},
+};
 use crate::{clock::Clock, config::Config, error::Result, storage::Store, streams::Notifier};
 
 /// The services of this folder, each for whoever names it; none of them sees this.
@@ -55,6 +60,10 @@ pub struct Users {
     pub registration_tokens: RegistrationTokens,
     /// How somebody proves that they want something.
     pub interactive_auth: InteractiveAuth,
+    /// Which e-mail addresses accounts have.
+    pub third_party_ids: ThirdPartyIds,
+    /// How people prove that an address is theirs.
+    pub email_validations: EmailValidations,
     /// How a device lets another one log in.
     pub login_tokens: LoginTokens,
     /// How users prove to other services who they are.
@@ -80,7 +89,7 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// `InvalidParam` if passwords cannot be hashed as configured.
+    /// `InvalidParam` if passwords cannot be hashed as configured, or if the mail server cannot be used as configured.
     pub fn new(
         store: &Store,
         notifier: &Notifier,
@@ -93,13 +102,24 @@ impl Users {
         let accounts = Accounts::new(store(), passwords, clock(), config.server_name.clone());
         let tokens = RegistrationTokens::new(store(), clock());
         let options = config.registration.clone();
+        let validations = EmailValidations::new(store(), clock(), config)?;
+        let third_party_ids = ThirdPartyIds::new(store(), accounts.clone(), validations.clone(), clock());
         let push_rules = PushRules::new(store(), notifier());
         let account_data = AccountData::new(store(), notifier(), push_rules.clone());
         Ok(Self {
             sessions: Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone())
                 .with_belongings(belongings),
-            registration: Registration::new(store(), accounts.clone(), tokens.clone(), clock(), options),
-            interactive_auth: InteractiveAuth::new(accounts.clone(), tokens.clone(), clock()),
+            registration: Registration::new(
+                store(),
+                accounts.clone(),
+                tokens.clone(),
+                third_party_ids.clone(),
+                clock(),
+                options,
+            ),
+            interactive_auth: InteractiveAuth::new(accounts.clone(), tokens.clone(), validations.clone(), clock()),
+            third_party_ids,
+            email_validations: validations,
             registration_tokens: tokens,
             login_tokens: LoginTokens::new(store(), clock()),
             openid_tokens: OpenIdTokens::new(store(), clock()),

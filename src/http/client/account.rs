@@ -1,15 +1,16 @@
 //! One's own account: "Account management" and "Current account information" in the client-server specification.
 
 use axum::extract::State;
-use ruma::api::client::account::{ThirdPartyIdRemovalStatus, change_password, deactivate, get_3pids, whoami};
+use ruma::api::client::account::{ThirdPartyIdRemovalStatus, change_password, deactivate, whoami};
 
+use super::amended::{Amended, OldCredentials};
 use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
         reauthentication::Reauthentication,
     },
-    users::{self, Accounts, Belongings, OtherSessions, Sessions},
+    users::{self, Accounts, Belongings, OtherSessions, Sessions, ThirdPartyIds},
 };
 
 pub async fn whoami(caller: Caller, _: Request<whoami::v3::Request>) -> Answer<whoami::v3::Response> {
@@ -21,17 +22,25 @@ pub async fn whoami(caller: Caller, _: Request<whoami::v3::Request>) -> Answer<w
 pub async fn change_password(
     State(accounts): State<Accounts>,
     State(sessions): State<Sessions>,
+    State(third_party_ids): State<ThirdPartyIds>,
     reauthentication: Reauthentication,
     caller: Option<Caller>,
-    Request(request): Request<change_password::v3::Request>,
+    Request(Amended(request)): Request<Amended<OldCredentials<change_password::v3::Request>>>,
 ) -> Answer<change_password::v3::Response> {
     accounts.passwords().check_strength(&request.new_password)?;
-    let user = reauthentication.require_owner(caller.as_ref(), "change the password", request.auth.as_ref()).await?;
+    let name = "change the password";
+    let owner = reauthentication.require_owner_or_address(caller.as_ref(), name, request.auth.as_ref()).await?;
     let others = match request.logout_devices {
         true => OtherSessions::End { but: caller.map(|caller| caller.device_id.clone()) },
         false => OtherSessions::Keep,
     };
-    users::change_password(&accounts, &sessions, &user, &request.new_password, &others).await?;
+    match &owner.address {
+        None => users::change_password(&accounts, &sessions, &owner.user, &request.new_password, &others).await?,
+        Some(address) => {
+            let services = (&accounts, &sessions, &third_party_ids);
+            users::reset_password(services, &owner.user, &request.new_password, &others, address).await?;
+        }
+    }
     Ok(Reply(change_password::v3::Response::new()))
 }
 
@@ -47,9 +56,4 @@ pub async fn deactivate(
     users::deactivate(&accounts, &sessions, &user, belongings).await?;
     // Nothing was ever bound at an identity server, so everything is unbound.
     Ok(Reply(deactivate::v3::Response::new(ThirdPartyIdRemovalStatus::Success)))
-}
-
-/// Accounts here have no email addresses or phone numbers, which clients show as an empty list.
-pub async fn third_party_ids(_: Caller, _: Request<get_3pids::v3::Request>) -> Answer<get_3pids::v3::Response> {
-    Ok(Reply(get_3pids::v3::Response::new(Vec::new())))
 }

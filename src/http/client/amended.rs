@@ -1,6 +1,6 @@
 //! Requests that ruma decodes otherwise than the specification says, and what is done about it before it does.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, marker::PhantomData};
 
 use ruma::{
     api::{
@@ -47,6 +47,28 @@ impl Amend for LoginHasType {
 
         serde_json::from_slice::<Login>(body)?;
         Ok(Cow::Borrowed(body))
+    }
+}
+
+/// What proves an e-mail address may still be called `threepidCreds`, as clients of old versions of the specification do.
+pub struct OldCredentials<R>(PhantomData<R>);
+
+impl<R: IncomingRequest> Amend for OldCredentials<R> {
+    type Request = R;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        let old = b"threepidCreds";
+        if !body.windows(old.len()).any(|window| window == old) {
+            return Ok(Cow::Borrowed(body));
+        }
+        let mut request: JsonObject = serde_json::from_slice(body)?;
+        if let Some(auth) = request.get_mut("auth").and_then(serde_json::Value::as_object_mut)
+            && !auth.contains_key("threepid_creds")
+            && let Some(credentials) = auth.remove("threepidCreds")
+        {
+            auth.insert("threepid_creds".to_owned(), credentials);
+        }
+        serde_json::to_vec(&request).map(Cow::Owned)
     }
 }
 

@@ -55,7 +55,7 @@ pub async fn capabilities(
         "m.set_displayname": {"enabled": true},
         "m.set_avatar_url": {"enabled": true},
         "m.profile_fields": {"enabled": true},
-        "m.3pid_changes": {"enabled": false},
+        "m.3pid_changes": {"enabled": config.mail.is_some()},
         "m.get_login_token": {"enabled": true},
         "m.forget_forced_upon_leave": {"enabled": false},
     }});

@@ -16,7 +16,7 @@ use ruma::api::client::{
         },
         logout, logout_all, refresh_token,
     },
-    uiaa::UserIdentifier,
+    uiaa::{MatrixUserIdentifier, UserIdentifier},
 };
 
 use super::amended::{Amended, LoginHasType};
@@ -27,7 +27,7 @@ use crate::{
         authenticate::{Caller, LockedOrNot},
         client_address::ClientAddress,
         endpoint::{Answer, Reply, Request},
-        rate_limit::{Limit, RateLimits},
+        rate_limit::{Client, Limit, RateLimits},
         reauthentication::Reauthentication,
     },
     users::{Accounts, LoginTokens, NewDevice, Refreshing, Sessions},
@@ -52,10 +52,17 @@ pub async fn login(
     rate_limits.spend(Limit::Login, address)?;
     let user = match &request.login_info {
         LoginInfo::Password(password) => {
-            let user = accounts.user_called(name(password)?)?;
-            rate_limits.spend(Limit::Login, &*user)?;
-            accounts.check_password(&user, &password.password).await?;
-            user
+            let identifier = identifier(password)?;
+            if let UserIdentifier::Email(identifier) = &identifier {
+                // It is counted whether or not somebody has the address, which must not show.
+                rate_limits.spend(Limit::Login, Client::mailbox(&identifier.address))?;
+            }
+            let user = accounts.user_meant(&identifier).await?;
+            if let Some(user) = &user {
+                rate_limits.spend(Limit::Login, &**user)?;
+            }
+            accounts.check_password_of_anyone(user.as_deref(), &password.password).await?;
+            user.ok_or_else(|| Error::internal("nobody has the right password"))?
         }
         LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,
         _ => return Err(Kind::Unknown.with("This server does not know this way to log in.")),
@@ -73,13 +80,16 @@ pub async fn login(
 }
 
 /// Whom the client names, in today's way or in that of r0.
-fn name(password: &Password) -> Result<&str> {
+fn identifier(password: &Password) -> Result<UserIdentifier> {
     #[expect(deprecated, reason = "old clients still name their user this way")]
-    match (&password.identifier, &password.user) {
-        (Some(UserIdentifier::Matrix(identifier)), _) => Ok(&identifier.user),
-        (None, Some(user)) => Ok(user),
-        (None, None) if password.address.is_none() => Err(Kind::MissingParam.with("The user is not named.")),
-        _ => Err(Error::forbidden("On this server people are known by their user id only.")),
+    let Password { identifier, user, medium, address, .. } = password;
+    match (identifier, user, medium, address) {
+        (Some(identifier), ..) => Ok(identifier.clone()),
+        (None, Some(user), ..) => Ok(MatrixUserIdentifier::new(user.clone()).into()),
+        (None, None, Some(medium), Some(address)) => {
+            Ok(UserIdentifier::third_party_id(medium.as_str().into(), address.clone()))
+        }
+        _ => Err(Kind::MissingParam.with("The user is not named.")),
     }
 }
 

@@ -37,6 +37,7 @@ mod server_notices;
 mod state;
 mod sync;
 mod sync_body;
+mod third_party_ids;
 mod to_device;
 mod typing;
 
@@ -84,8 +85,21 @@ fn accounts() -> Router<App> {
         // Account management
         .endpoint(account::change_password)
         .endpoint(account::deactivate)
-        .endpoint(account::third_party_ids)
         .endpoint(account::whoami)
+        // Adding account administrative contact information
+        .endpoint(third_party_ids::list)
+        .endpoint(third_party_ids::request_token)
+        .endpoint(third_party_ids::request_registration_token)
+        .endpoint(third_party_ids::request_password_token)
+        .endpoint(third_party_ids::request_telephone_token)
+        .endpoint(third_party_ids::request_telephone_registration_token)
+        .endpoint(third_party_ids::request_telephone_password_token)
+        .endpoint(third_party_ids::add)
+        .endpoint(third_party_ids::remove)
+        .endpoint(third_party_ids::bind)
+        .endpoint(third_party_ids::unbind)
+        .route("/_matrix/client/r0/account/3pid", post(third_party_ids::add_by_identity_server))
+        .route("/_matrix/client/v3/account/3pid", post(third_party_ids::add_by_identity_server))
         // Account moderation
         .endpoint(admin::is_locked)
         .endpoint(admin::lock)

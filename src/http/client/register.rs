@@ -6,13 +6,17 @@ use axum::{
 };
 use ruma::{
     OwnedDeviceId, OwnedUserId,
-    api::client::account::{
-        check_registration_token_validity, get_username_availability,
-        register::{self, RegistrationKind},
+    api::client::{
+        account::{
+            check_registration_token_validity, get_username_availability,
+            register::{self, RegistrationKind},
+        },
+        uiaa::AuthData,
     },
 };
 use serde::Serialize;
 
+use super::amended::{Amended, OldCredentials};
 use crate::{
     error::{Kind, Result},
     http::{
@@ -22,7 +26,7 @@ use crate::{
         rate_limit::{Limit, RateLimits},
     },
     users::{
-        Admission, Grant, InteractiveAuth, NewAccount, NewDevice, Operation, Refreshing, Registration,
+        Admission, Grant, InteractiveAuth, NewAccount, NewDevice, Operation, Purpose, Refreshing, Registration,
         RegistrationTokens, Sessions, SharedSecretRequest,
     },
 };
@@ -49,7 +53,7 @@ pub async fn register(
     State(interactive_auth): State<InteractiveAuth>,
     State(sessions): State<Sessions>,
     ClientAddress(address): ClientAddress,
-    Request(request): Request<register::v3::Request>,
+    Request(Amended(request)): Request<Amended<OldCredentials<register::v3::Request>>>,
 ) -> Result<Json<Registered>> {
     if request.kind == RegistrationKind::Guest {
         return Err(Kind::GuestAccessForbidden.with("This server has no guests."));
@@ -59,21 +63,21 @@ pub async fn register(
     }
     let flows = registration.flows()?;
     check(&registration, &request).await?;
-    if request.auth.is_some() {
+    // Clients ask every few seconds whether the link in the mail was followed; the mail itself was counted.
+    if request.auth.as_ref().is_some_and(|auth| !matches!(auth, AuthData::EmailIdentity(_))) {
         rate_limits.spend(Limit::Registration, address)?;
     }
-    let register = Operation::of_stranger("register");
+    let register = Operation::of_stranger("register").with_address_for(Purpose::Register);
     let proof = interactive_auth.authorise(register, &flows, request.auth.as_ref()).await?;
 
     let password = request.password.ok_or_else(|| Kind::MissingParam.with("A password is needed."))?;
-    let user = registration
-        .register(NewAccount {
-            username: request.username,
-            password: Some(password),
-            display_name: None,
-            admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
-        })
-        .await?;
+    let new = NewAccount {
+        username: request.username,
+        password: Some(password),
+        display_name: None,
+        admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
+    };
+    let user = registration.register_with(new, proof.address.as_ref()).await?;
     if request.inhibit_login {
         return Ok(Json(Registered::without_session(user)));
     }

@@ -11,6 +11,7 @@ pub mod presence;
 pub mod previews;
 pub mod rooms;
 pub mod streams;
+pub mod third_party_ids;
 pub mod users;
 
 use super::TableInfo;
@@ -26,6 +27,7 @@ pub const ALL: &[&[TableInfo]] = &[
     previews::TABLES,
     rooms::TABLES,
     streams::TABLES,
+    third_party_ids::TABLES,
     users::TABLES,
 ];
 

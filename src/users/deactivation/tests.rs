@@ -11,7 +11,8 @@ use crate::{
     storage::{Store, schema::users::Role},
     streams::Notifier,
     users::{
-        AccountData, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind, change_password,
+        AccountData, EmailValidations, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind,
+        ThirdPartyIds, change_password,
         registration::{Admission, NewAccount, Registration},
         registration_tokens::RegistrationTokens,
     },
@@ -38,8 +39,10 @@ impl Fixture {
         let (notifier, lifetimes) = (Notifier::default(), config::Sessions::default());
         let sessions = Sessions::new(store.clone(), accounts.clone(), notifier, clock.clone(), lifetimes);
         let tokens = RegistrationTokens::new(store.clone(), clock.clone());
-        let registration =
-            Registration::new(store.clone(), accounts.clone(), tokens, clock, config::Registration::default());
+        let validations = EmailValidations::for_tests(store.clone(), clock.clone(), None);
+        let third_party_ids = ThirdPartyIds::new(store.clone(), accounts.clone(), validations, clock.clone());
+        let options = config::Registration::default();
+        let registration = Registration::new(store.clone(), accounts.clone(), tokens, third_party_ids, clock, options);
         let it = Self { store, accounts, sessions, registration };
         it.register().await.unwrap();
         for device in ["A", "B", "C"] {

@@ -6,16 +6,19 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     config,
+    outgoing::mail::Mailer,
     storage::{
         Batch, Store,
         schema::users::{PasswordHash, Role},
     },
-    users::{NewRegistrationToken, Passwords},
+    users::{NewRegistrationToken, Passwords, ValidationRequest},
 };
 
 struct Fixture {
     auth: InteractiveAuth,
     tokens: RegistrationTokens,
+    validations: EmailValidations,
+    mailer: Mailer,
     clock: Clock,
 }
 
@@ -32,8 +35,11 @@ impl Fixture {
             accounts.insert(&mut batch, user, Some(hash), Role::User);
         }
         store.commit(batch).await.unwrap();
-        let tokens = RegistrationTokens::new(store, clock.clone());
-        Self { auth: InteractiveAuth::new(accounts, tokens.clone(), clock.clone()), tokens, clock }
+        let tokens = RegistrationTokens::new(store.clone(), clock.clone());
+        let mailer = Mailer::outbox();
+        let validations = EmailValidations::for_tests(store, clock.clone(), Some(mailer.clone()));
+        let auth = InteractiveAuth::new(accounts, tokens.clone(), validations.clone(), clock.clone());
+        Self { auth, tokens, validations, mailer, clock }
     }
 
     async fn delete_device(&self, device: &str, auth: Option<Value>) -> Result<Proof> {
@@ -168,4 +174,33 @@ async fn an_unknown_stage_passes_nothing() {
     let it = Fixture::new().await;
     let challenge = info(it.delete_device("A", Some(json!({"type": "m.login.msisdn2"}))).await);
     assert!(challenge.completed.is_empty() && challenge.auth_error.is_some());
+}
+
+#[tokio::test]
+async fn an_address_is_proof_for_its_purpose_once_it_is_confirmed() {
+    let it = Fixture::new().await;
+    let flows: &[&[AuthType]] = &[&[AuthType::EmailIdentity]];
+    let register = || Operation::of_stranger("register").with_address_for(Purpose::Register);
+    let request = ValidationRequest {
+        purpose: Purpose::Register,
+        email: "new@example.org",
+        client_secret: "secret",
+        send_attempt: 1,
+        next_link: None,
+        requester: None,
+    };
+    let sid = it.validations.request(request).await.unwrap();
+    let auth = |secret: &str| {
+        let credentials = json!({"sid": sid, "client_secret": secret});
+        Some(json!({"type": "m.login.email.identity", "threepid_creds": credentials}))
+    };
+    let waiting = info(it.authorise(register(), flows, auth("secret")).await);
+    assert!(matches!(waiting.auth_error.unwrap().kind, ErrorKind::ThreepidAuthFailed));
+    let code = it.mailer.sent().pop().unwrap().code.unwrap();
+    it.validations.confirm(&sid, None, &code).await.unwrap();
+    assert!(info(it.authorise(register(), flows, auth("another")).await).auth_error.is_some());
+    let reset = Operation::of_stranger("reset").with_address_for(Purpose::ResetPassword);
+    assert!(info(it.authorise(reset, flows, auth("secret")).await).auth_error.is_some());
+    let proof = it.authorise(register(), flows, auth("secret")).await.unwrap();
+    assert!(proof.address.is_some() && proof.user.is_none());
 }

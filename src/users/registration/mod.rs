@@ -12,10 +12,16 @@ use ruma::{
 
 use self::shared_secret::Nonces;
 pub use self::shared_secret::SharedSecretRequest;
-use super::{accounts::Accounts, registration_tokens::RegistrationTokens, secrets, usernames};
+use super::{
+    accounts::Accounts,
+    registration_tokens::RegistrationTokens,
+    secrets,
+    third_party_ids::{ThirdPartyIds, ValidatedAddress},
+    usernames,
+};
 use crate::{
     clock::Clock,
-    config::{self, RegistrationMode},
+    config::{self, RegistrationEmail, RegistrationMode},
     error::{Error, Kind, Result},
     storage::{
         Batch, Store,
@@ -33,6 +39,7 @@ pub struct Registration {
     store: Store,
     accounts: Accounts,
     tokens: RegistrationTokens,
+    third_party_ids: ThirdPartyIds,
     nonces: Nonces,
     options: config::Registration,
 }
@@ -67,10 +74,11 @@ impl Registration {
         store: Store,
         accounts: Accounts,
         tokens: RegistrationTokens,
+        third_party_ids: ThirdPartyIds,
         clock: Clock,
         options: config::Registration,
     ) -> Self {
-        Self { store, accounts, tokens, nonces: Nonces::new(clock), options }
+        Self { store, accounts, tokens, third_party_ids, nonces: Nonces::new(clock), options }
     }
 
     /// The ways in which a client can prove that it may register, of which it chooses one.
@@ -79,12 +87,42 @@ impl Registration {
     ///
     /// `Forbidden` if clients cannot register at all.
     pub fn flows(&self) -> Result<Vec<AuthFlow>> {
-        let token = AuthFlow::new(vec![AuthType::RegistrationToken]);
-        match self.options.mode {
-            RegistrationMode::Closed => Err(Error::forbidden("Registration is closed on this server.")),
-            RegistrationMode::Token => Ok(vec![token]),
+        let token = || vec![AuthType::RegistrationToken];
+        let admissions = match self.options.mode {
+            RegistrationMode::Closed => return Err(Error::forbidden("Registration is closed on this server.")),
+            RegistrationMode::Token => vec![token()],
             // A token still counts, because it may make an administrator.
-            RegistrationMode::Open => Ok(vec![AuthFlow::new(vec![AuthType::Dummy]), token]),
+            RegistrationMode::Open => vec![Vec::new(), token()],
+        };
+        let with_address = |admission: &Vec<AuthType>| [admission.clone(), vec![AuthType::EmailIdentity]].concat();
+        // A flow that is the beginning of another one could not be told from it, hence the stage that is always passed.
+        let with_dummy = |admission: &Vec<AuthType>| [admission.clone(), vec![AuthType::Dummy]].concat();
+        let flows: Vec<_> = match self.options.email {
+            RegistrationEmail::Off => {
+                let dummy_alone =
+                    |admission: Vec<_>| if admission.is_empty() { vec![AuthType::Dummy] } else { admission };
+                admissions.into_iter().map(dummy_alone).collect()
+            }
+            RegistrationEmail::Optional => {
+                admissions.iter().flat_map(|admission| [with_dummy(admission), with_address(admission)]).collect()
+            }
+            RegistrationEmail::Required => admissions.iter().map(with_address).collect(),
+        };
+        Ok(flows.into_iter().map(AuthFlow::new).collect())
+    }
+
+    /// Checks that somebody who registers may prove an e-mail address.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if clients cannot register at all, `AddressDenied` if they are not asked for an address.
+    pub fn check_takes_addresses(&self) -> Result<()> {
+        self.flows()?;
+        match self.options.email {
+            RegistrationEmail::Off => {
+                Err(Kind::AddressDenied.with("This server asks nobody who registers for an address."))
+            }
+            RegistrationEmail::Optional | RegistrationEmail::Required => Ok(()),
         }
     }
 
@@ -110,13 +148,22 @@ impl Registration {
         self.accounts.passwords().check_strength(password)
     }
 
-    /// Makes an account and returns its id.
+    /// Makes an account without an e-mail address and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registration::register_with`].
+    pub async fn register(&self, new: NewAccount) -> Result<OwnedUserId> {
+        self.register_with(new, None).await
+    }
+
+    /// Makes an account, with an e-mail address if one was proved for that, and returns its id.
     ///
     /// # Errors
     ///
     /// As [`Registration::available`]; `WeakPassword` if the password is too weak; `Forbidden` if the registration token
-    /// is not, or no longer, valid.
-    pub async fn register(&self, new: NewAccount) -> Result<OwnedUserId> {
+    /// is not, or no longer, valid; `AddressInUse` or `AddressUnproven` if the address cannot be the account's.
+    pub async fn register_with(&self, new: NewAccount, address: Option<&ValidatedAddress>) -> Result<OwnedUserId> {
         let user = match &new.username {
             Some(username) => self.available(username).await?,
             None => usernames::new_user_id(&secrets::random_text(CHOSEN_LENGTH), self.accounts.server_name())?,
@@ -125,11 +172,17 @@ impl Registration {
             Some(password) => Some(self.accounts.passwords().hash(password).await?),
             None => None,
         };
-        until_settled(|| self.commit(&user, &new, password_hash.clone())).await?;
+        until_settled(|| self.commit(&user, &new, address, password_hash.clone())).await?;
         Ok(user)
     }
 
-    async fn commit(&self, user: &UserId, new: &NewAccount, password_hash: Option<PasswordHash>) -> Result<()> {
+    async fn commit(
+        &self,
+        user: &UserId,
+        new: &NewAccount,
+        address: Option<&ValidatedAddress>,
+        password_hash: Option<PasswordHash>,
+    ) -> Result<()> {
         let snapshot = self.store.snapshot();
         if self.accounts.get(user).await?.is_some() {
             return Err(taken());
@@ -141,6 +194,9 @@ impl Registration {
             Admission::Granted(role) => *role,
         };
         self.accounts.insert(&mut batch, user, password_hash, role);
+        if let Some(address) = address {
+            self.third_party_ids.bind(&mut batch, &snapshot, user, address).await?;
+        }
         // People should see a name where clients would otherwise show them an id.
         let display_name = new.display_name.clone().unwrap_or_else(|| user.localpart().to_owned());
         let profile = UserProfile::from_iter([ProfileFieldValue::DisplayName(display_name)]);

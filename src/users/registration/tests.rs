@@ -3,7 +3,7 @@
 use ruma::owned_server_name;
 
 use super::*;
-use crate::users::{NewRegistrationToken, Passwords, Standing};
+use crate::users::{EmailValidations, NewRegistrationToken, Passwords, Standing};
 
 struct Fixture {
     registration: Registration,
@@ -13,13 +13,18 @@ struct Fixture {
 
 impl Fixture {
     fn new(mode: RegistrationMode) -> Self {
+        Self::with(config::Registration { mode, ..config::Registration::default() })
+    }
+
+    fn with(options: config::Registration) -> Self {
         let (store, clock) = (Store::in_memory(), Clock::manual(1_000));
         let cost = config::Passwords { minimum_length: 8, memory_kib: 8, iterations: 1, parallelism: 1 };
         let passwords = Passwords::new(&cost).unwrap();
         let accounts = Accounts::new(store.clone(), passwords, clock.clone(), owned_server_name!("example.org"));
         let tokens = RegistrationTokens::new(store.clone(), clock.clone());
-        let options = config::Registration { mode, ..config::Registration::default() };
-        let registration = Registration::new(store, accounts.clone(), tokens.clone(), clock, options);
+        let validations = EmailValidations::for_tests(store.clone(), clock.clone(), None);
+        let third_party_ids = ThirdPartyIds::new(store.clone(), accounts.clone(), validations, clock.clone());
+        let registration = Registration::new(store, accounts.clone(), tokens.clone(), third_party_ids, clock, options);
         Self { registration, accounts, tokens }
     }
 
@@ -127,4 +132,32 @@ fn the_mode_decides_the_flows() {
 async fn without_a_shared_secret_its_endpoint_is_not_there() {
     let it = Fixture::new(RegistrationMode::Open);
     assert_eq!(it.registration.nonce().unwrap_err().kind, Kind::Unrecognized);
+}
+
+#[test]
+fn what_is_asked_of_who_registers_follows_from_both_choices() {
+    use RegistrationEmail::{Off, Optional, Required};
+    use RegistrationMode::{Open, Token};
+    let (dummy, email, token) = ("m.login.dummy", "m.login.email.identity", "m.login.registration_token");
+    let cases: [(_, _, &[&[&str]]); 6] = [
+        (Open, Off, &[&[dummy], &[token]]),
+        (Token, Off, &[&[token]]),
+        (Open, Optional, &[&[dummy], &[email], &[token, dummy], &[token, email]]),
+        (Token, Optional, &[&[token, dummy], &[token, email]]),
+        (Open, Required, &[&[email], &[token, email]]),
+        (Token, Required, &[&[token, email]]),
+    ];
+    for (mode, email, expected) in cases {
+        let it = Fixture::with(config::Registration { mode, email, ..config::Registration::default() });
+        let flows = it.registration.flows().unwrap();
+        let stages = |flow: &AuthFlow| flow.stages.iter().map(|stage| stage.as_str().to_owned()).collect::<Vec<_>>();
+        assert_eq!(flows.iter().map(stages).collect::<Vec<_>>(), expected, "{mode:?} {email:?}");
+        assert_eq!(it.registration.check_takes_addresses().is_ok(), email != Off);
+    }
+    let closed = Fixture::with(config::Registration {
+        mode: RegistrationMode::Closed,
+        email: Required,
+        ..config::Registration::default()
+    });
+    assert_eq!(closed.registration.check_takes_addresses().unwrap_err().kind, Kind::Forbidden);
 }

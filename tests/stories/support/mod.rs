@@ -5,6 +5,7 @@ mod connection;
 mod eventually;
 mod files;
 mod log;
+pub mod mail_server;
 mod server;
 mod sync;
 mod user;
