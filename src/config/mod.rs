@@ -32,8 +32,8 @@ pub use self::{
     outgoing::{Outgoing, StaticName},
     secret::Secret,
     sections::{
-        Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationMode, Rooms,
-        Sessions, Storage, SupportContact, WellKnown,
+        Badge, Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Push, Registration,
+        RegistrationMode, Rooms, Sessions, Storage, SupportContact, WellKnown,
     },
     server_notices::ServerNotices,
     units::parse_duration,
@@ -65,6 +65,8 @@ pub struct Config {
     pub presence: Presence,
     /// Files and pictures.
     pub media: Media,
+    /// How phones are told of what happens.
+    pub push: Push,
     /// How much one client may ask for.
     pub limits: Limits,
     /// How this server reaches others.
@@ -117,6 +119,7 @@ impl Config {
         let sessions = reader.section("sessions").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
         let media = reader.media();
+        let push = reader.section("push").unwrap_or_default();
         let limits = reader.section("limits").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
         let storage = reader.section("storage").unwrap_or_default();
@@ -136,6 +139,7 @@ impl Config {
                 sessions,
                 presence,
                 media,
+                push,
                 limits,
                 outgoing,
                 storage,

@@ -8,12 +8,14 @@ use super::admin::Admin;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    delivery::{Push, push},
     encryption::{self, Encryption},
     error::{Error, Result},
     federation::ServerKeys,
     http::{App, Parts, rate_limit::RateLimits},
     matrix::signing::SigningKey,
     media::Media,
+    outgoing::Outgoing,
     presence::{Patience, Presence},
     rooms::{NoticeSettings, Rooms, Settings},
     shutdown::Shutdown,
@@ -37,6 +39,8 @@ pub struct Ready {
     pub(super) media: Media,
     /// What has to be kept up with what becomes of users, and with the time for those who are typing.
     pub(super) rooms: Rooms,
+    /// What tells phones what happens.
+    pub(super) push: Push,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -79,6 +83,9 @@ impl Ready {
             patience(&config.presence),
         )
         .await?;
+        let outgoing = Outgoing::new(&config.outgoing)?;
+        let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
+        let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
         let account_data = users.account_data.clone();
         let to_device = encryption.to_device.clone();
         let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device };
@@ -103,6 +110,7 @@ impl Ready {
             media,
             presence,
             rooms,
+            push,
             shutdown,
             store,
         })

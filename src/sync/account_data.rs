@@ -54,7 +54,9 @@ async fn contents(
     let mut contents = Vec::new();
     for kind in changed.into_iter().flatten() {
         let content = sync.account_data.get(&reading.snapshot, &reading.user, room_id, kind).await?;
-        contents.extend(content.map(|content| (kind.clone(), content)));
+        // What is gone is told as empty (MSC3391), since a client keeps what it knew otherwise.
+        let gone = || RawValue::from_string("{}".to_owned()).map_err(Error::internal);
+        contents.push((kind.clone(), content.map_or_else(gone, Ok)?));
     }
     Ok(contents)
 }
