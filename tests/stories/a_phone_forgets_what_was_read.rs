@@ -11,9 +11,10 @@ struct Scene {
     bob: User,
 }
 
-/// Bob has a phone.
-async fn scene(extra: &str) -> Scene {
-    let server = Server::start_with(&format!("{GATEWAYS_ON_LOOPBACK}\n{extra}")).await;
+/// Bob has a phone; its number counts what `badge` says.
+async fn scene(badge: &str) -> Scene {
+    let config = GATEWAYS_ON_LOOPBACK.replace("[push]", &format!("[push]\nbadge = \"{badge}\""));
+    let server = Server::start_with(&config).await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
     let gateway = Gateway::start().await;
     Scene { server, gateway, alice, bob }
@@ -42,7 +43,7 @@ impl Scene {
 
 #[tokio::test]
 async fn reading_on_another_device_takes_the_number_away_once() {
-    let scene = scene("").await;
+    let scene = scene("messages").await;
     let room = scene.room().await;
     scene.gateway.tell(&scene.bob, "key", json!({"brand": "tea"})).await;
     let one = scene.alice.send_text(&room, "one").await;
@@ -67,7 +68,7 @@ async fn reading_on_another_device_takes_the_number_away_once() {
 
 #[tokio::test]
 async fn a_restart_neither_repeats_nor_forgets_it() {
-    let mut scene = scene("").await;
+    let mut scene = scene("messages").await;
     let room = scene.room().await;
     scene.gateway.tell(&scene.bob, "key", json!({})).await;
     let one = scene.alice.send_text(&room, "one").await;
@@ -82,7 +83,7 @@ async fn a_restart_neither_repeats_nor_forgets_it() {
 
 #[tokio::test]
 async fn the_number_is_of_all_rooms() {
-    let scene = scene("").await;
+    let scene = scene("messages").await;
     let (tea, cake) = (scene.room().await, scene.room().await);
     scene.alice.send_text(&tea, "before there was a phone").await;
     scene.gateway.tell(&scene.bob, "key", json!({})).await;
@@ -99,7 +100,7 @@ async fn the_number_is_of_all_rooms() {
 
 #[tokio::test]
 async fn an_operator_may_have_it_count_rooms() {
-    let scene = scene("push.badge = \"rooms\"").await;
+    let scene = scene("rooms").await;
     let (tea, cake) = (scene.room().await, scene.room().await);
     scene.gateway.tell(&scene.bob, "key", json!({})).await;
     for (room, unread) in [(&tea, 1), (&tea, 1), (&cake, 2)] {
@@ -110,7 +111,7 @@ async fn an_operator_may_have_it_count_rooms() {
 
 #[tokio::test]
 async fn what_was_read_before_the_phone_could_be_told_is_not_told() {
-    let scene = scene("").await;
+    let scene = scene("messages").await;
     let room = scene.room().await;
     scene.gateway.behave(Manner::Answers(502));
     scene.gateway.tell(&scene.bob, "key", json!({})).await;
@@ -120,4 +121,16 @@ async fn what_was_read_before_the_phone_could_be_told_is_not_told() {
     scene.read(&room, &read).await;
     scene.gateway.behave(Manner::Takes);
     assert_eq!(scene.told().await, (json!(unread), json!(1)));
+}
+
+#[tokio::test]
+async fn a_room_that_is_muted_is_on_no_badge() {
+    let scene = scene("messages").await;
+    let room = scene.room().await;
+    scene.gateway.tell(&scene.bob, "key", json!({})).await;
+    let event = scene.alice.send_text(&room, "hello").await;
+    assert_eq!(scene.told().await, (json!(event), json!(1)));
+    let rule = format!("pushrules/global/room/{}", encode(&room));
+    scene.bob.put(&rule, json!({"actions": []})).await.expect_ok();
+    assert_eq!(scene.told().await, (Value::Null, json!(0)));
 }

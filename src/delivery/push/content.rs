@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     error::{Error, Result},
     matrix::event::Event,
-    rooms::{Notice, RoomState},
+    rooms::{News, RoomState},
     users::KeptPusher,
 };
 
@@ -36,11 +36,11 @@ pub(super) fn of_event(
     kept: &KeptPusher,
     user: &UserId,
     state: &RoomState,
-    notice: &Notice,
+    news: &News,
     unread: u64,
 ) -> Result<Vec<u8>> {
-    let event = &notice.event.event;
-    let tweaks = tweaks(&notice.actions);
+    let event = &news.event.event;
+    let tweaks = tweaks(&news.actions);
     let mut notification = Notification::new(vec![device(kept, tweaks.clone())]);
     notification.event_id = Some(event.id.clone());
     notification.room_id = Some(event.room_id.clone());

@@ -174,13 +174,13 @@ impl Push {
     ) -> Result<Option<(Message, Vec<u8>)>> {
         while let Some(place) = course.waiting.first().cloned() {
             let room = self.shared.rooms.room(&place.1).await?;
-            let notice = self.shared.rooms.notice(snapshot, &room, &key.user, Order::Live(place.0)).await?;
-            let Some(notice) = notice.filter(|notice| self.is_recent(&notice.event.event)) else {
+            let news = self.shared.rooms.news(snapshot, &room, &key.user, Order::Live(place.0)).await?;
+            let Some(news) = news.filter(|news| self.is_recent(&news.event.event)) else {
                 course.pass(&place);
                 continue;
             };
             let unread = self.badge(key, snapshot, course).await?;
-            let body = content::of_event(kept, &key.user, &room.current(), &notice, unread)?;
+            let body = content::of_event(kept, &key.user, &room.current(), &news, unread)?;
             return Ok(Some((Message::Event(place), body)));
         }
         course.caught_up(followed);

@@ -21,7 +21,7 @@ use crate::{
         client_event::{Unsigned, sync_timeline},
         push_rules::Verdict,
     },
-    rooms::{Notice, PageToken, Reader, Recipient, Room, Rooms, TimelineEvent, Viewer},
+    rooms::{News, PageToken, Reader, Recipient, Room, Rooms, TimelineEvent, Viewer},
     storage::{Direction, KeyRange, Order, Position, Snapshot, schema::rooms::TIMELINE},
 };
 
@@ -64,7 +64,7 @@ struct Trail {
 
 /// A notification and whether it was read.
 struct Found {
-    notice: Notice,
+    news: News,
     read: bool,
 }
 
@@ -161,7 +161,7 @@ impl Rooms {
                 let verdict = Verdict::of(&actions);
                 if verdict.notify && (verdict.highlight || !walk.request.only_highlights) {
                     let read = self.was_read(walk, trail, &event).await?;
-                    trail.found.push_front(Found { notice: Notice { event, actions }, read });
+                    trail.found.push_front(Found { news: News { event, actions }, read });
                 }
             }
             surroundings.pass(passed);
@@ -188,7 +188,7 @@ impl Rooms {
     }
 
     async fn rendered(&self, walk: &Walk<'_>, trail: &Trail, reader: Reader<'_>, found: Found) -> Result<Notification> {
-        let Found { notice: Notice { event, actions }, read } = found;
+        let Found { news: News { event, actions }, read } = found;
         let rendered = match trail.fold {
             Some(_) => {
                 let recipient = Recipient { viewer: &trail.viewer, device: reader.device };
@@ -205,7 +205,7 @@ impl Rooms {
 impl Trail {
     /// Where the newest event that was not given may stand.
     fn next(&self) -> Option<Position> {
-        self.found.front().and_then(|found| live(found.notice.event.order)).or(self.rest)
+        self.found.front().and_then(|found| live(found.news.event.order)).or(self.rest)
     }
 }
 

@@ -7,7 +7,7 @@
 mod fold;
 mod meaning;
 mod missed;
-mod notices;
+mod news;
 mod rules;
 mod skim;
 
@@ -19,7 +19,7 @@ use ruma::{OwnedRoomId, OwnedUserId};
 pub use self::{
     fold::{Counts, Unread},
     missed::{Missed, MissedRequest},
-    notices::Notice,
+    news::News,
 };
 use self::{
     fold::{Fold, Meaning},

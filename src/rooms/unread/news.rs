@@ -18,7 +18,7 @@ use crate::{
 
 /// An event that somebody is to be told of.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub struct News {
     /// The event.
     pub event: TimelineEvent,
     /// What the reader's push rules do with it; they notify.
@@ -27,13 +27,7 @@ pub struct Notice {
 
 impl Rooms {
     /// The event at a place of a room, if `user` is to be told of it as of `snapshot`.
-    pub async fn notice(
-        &self,
-        snapshot: &Snapshot,
-        room: &Room,
-        user: &UserId,
-        place: Order,
-    ) -> Result<Option<Notice>> {
+    pub async fn news(&self, snapshot: &Snapshot, room: &Room, user: &UserId, place: Order) -> Result<Option<News>> {
         let found = self.events_at(snapshot, room, &[place]).await?.pop();
         let Some(event) = found.filter(|found| may_matter(found, user)) else { return Ok(None) };
         let viewer = self.viewer(snapshot, &room.id, user).await?;
@@ -47,7 +41,7 @@ impl Rooms {
         }
         let rules = self.shared.unread.rules.of(&self.shared.push_rules, snapshot, user).await?;
         let actions = self.actions_for(room, user, &event, &rules.ruleset).await?;
-        Ok(Verdict::of(&actions).notify.then_some(Notice { event, actions }))
+        Ok(Verdict::of(&actions).notify.then_some(News { event, actions }))
     }
 
     /// The places after `since` and up to `until` of the events of a room that may be news for `user`, oldest first.
