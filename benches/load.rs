@@ -4,7 +4,7 @@
 //! `COMMONROOM_BINARY=target/release/commonroom cargo bench --profile dev --bench load` loads a server that is there already.
 //! Machines differ and are noisy: compare two runs on the same machine, not two tables. Writes are fsynced.
 
-#[allow(dead_code, reason = "a load needs less than the stories do")]
+#[allow(dead_code, unused_imports, reason = "a load needs less than the stories do")]
 #[path = "../tests/stories/support/mod.rs"]
 mod support;
 

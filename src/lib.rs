@@ -13,7 +13,7 @@
 //! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
 //! encryption  presence      what devices need to encrypt for each other, without being able to read it; who is online
-//! sync                      what changed for one device since a position
+//! sync  delivery            what changed for one device since a position; telling those outside of the server
 //! http                      the edge: the only place that knows axum, statuses and errcodes
 //! server                    builds the services in order, serves, shuts down; what an operator may ask of it
 //! cli                       the commands
@@ -25,6 +25,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod delivery;
 pub mod encryption;
 pub mod error;
 pub mod federation;

@@ -36,8 +36,8 @@ pub use self::{
     previews::Previews,
     secret::Secret,
     sections::{
-        Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Registration, RegistrationEmail,
-        RegistrationMode, Rooms, Sessions, Storage, SupportContact, WellKnown,
+        Badge, Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Push, Registration,
+        RegistrationEmail, RegistrationMode, Rooms, Sessions, Storage, SupportContact, WellKnown,
     },
     server_notices::ServerNotices,
     units::parse_duration,
@@ -69,6 +69,8 @@ pub struct Config {
     pub presence: Presence,
     /// Files and pictures.
     pub media: Media,
+    /// How phones are told of what happens.
+    pub push: Push,
     /// How much one client may ask for.
     pub limits: Limits,
     /// What people are shown of the pages that links lead to.
@@ -125,6 +127,7 @@ impl Config {
         let sessions = reader.section("sessions").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
         let media = reader.media();
+        let push = reader.section("push").unwrap_or_default();
         let limits = reader.section("limits").unwrap_or_default();
         let previews = reader.section("previews").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
@@ -146,6 +149,7 @@ impl Config {
                 sessions,
                 presence,
                 media,
+                push,
                 limits,
                 previews,
                 outgoing,

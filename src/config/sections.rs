@@ -144,6 +144,27 @@ impl Default for Presence {
     }
 }
 
+/// `[push]`: how phones are told of what happens.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Push {
+    /// What the number on an app's icon counts.
+    pub badge: Badge,
+    /// Whether push gateways may be reached without TLS.
+    pub allow_http: bool,
+}
+
+/// What the number on an app's icon counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Badge {
+    /// Unread messages that the user is notified of.
+    #[default]
+    Messages,
+    /// Rooms with such messages.
+    Rooms,
+}
+
 /// `[storage]`: how the database writes and caches.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

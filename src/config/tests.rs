@@ -80,6 +80,7 @@ fn the_example_has_every_key() {
     fields::<Sessions>("sessions");
     fields::<Presence>("presence");
     fields::<Media>("media");
+    fields::<Push>("push");
     fields::<Limits>("limits");
     fields::<Rate>("limits.login");
     fields::<Previews>("previews");

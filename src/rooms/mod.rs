@@ -65,7 +65,7 @@ pub use self::{
     server_notices::{Notice, NoticeRequest, NoticeSettings},
     state::RoomState,
     timeline::{Page, PageRequest, TimelineEvent},
-    unread::{Counts, Unread},
+    unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},
 };
 use self::{load::LoadedRooms, typing::Typing, unread::UnreadMemos};

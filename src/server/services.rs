@@ -8,6 +8,7 @@ use super::admin::Admin;
 use crate::{
     clock::Clock,
     config::{self, Config},
+    delivery::{Push, push},
     encryption::{self, Encryption},
     error::{Error, Result},
     federation::ServerKeys,
@@ -40,6 +41,8 @@ pub struct Ready {
     pub(super) previews: Previews,
     /// What has to be kept up with what becomes of users, and with the time for those who are typing.
     pub(super) rooms: Rooms,
+    /// What tells phones what happens.
+    pub(super) push: Push,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -67,7 +70,8 @@ impl Ready {
             &config.media_folder(),
         )?;
         let outgoing = Outgoing::new(&config.outgoing)?;
-        let previews = Previews::new(store.clone(), clock.clone(), media.clone(), outgoing, config.previews.clone());
+        let previews =
+            Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());
         let server_keys = ServerKeys::new(config.server_name.clone(), key.clone(), clock.clone());
         let sender = users.prepare_server_account(&config.server_notices).await?;
         let settings = room_settings(&config, sender);
@@ -84,6 +88,8 @@ impl Ready {
             patience(&config.presence),
         )
         .await?;
+        let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
+        let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
         let account_data = users.account_data.clone();
         let to_device = encryption.to_device.clone();
         let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device };
@@ -110,6 +116,7 @@ impl Ready {
             previews,
             presence,
             rooms,
+            push,
             shutdown,
             store,
         })

@@ -51,5 +51,7 @@ fn personal(change: &Change) -> Option<&UserId> {
         | Change::Profile { user }
         | Change::DeviceList { user }
         | Change::Forgotten { user, .. } => Some(user),
+        // No client is told of these.
+        Change::Pushers { .. } => None,
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 pub struct Notifier {
     waiting: Arc<Mutex<HashMap<OwnedUserId, Vec<Arc<Notify>>>>>,
     chores: Arc<watch::Sender<()>>,
+    followers: Arc<watch::Sender<()>>,
 }
 
 impl Notifier {
@@ -25,6 +26,7 @@ impl Notifier {
 
     /// Wakes the waiting clients of `user`.
     pub fn wake(&self, user: &UserId) {
+        self.wake_followers();
         if let Some(signals) = self.lock().get(user) {
             signals.iter().for_each(|signal| signal.notify_one());
         }
@@ -32,6 +34,7 @@ impl Notifier {
 
     /// Wakes the waiting clients of every user in `audience`, at a cost that grows with the smaller of the two crowds.
     pub fn wake_all(&self, audience: &imbl::OrdSet<OwnedUserId>) {
+        self.wake_followers();
         let waiting = self.lock();
         if audience.len() < waiting.len() {
             let present = audience.iter().filter_map(|user| waiting.get(user));
@@ -50,6 +53,18 @@ impl Notifier {
     /// What tells of every [`Notifier::wake_chores`] from now on.
     pub fn chores(&self) -> watch::Receiver<()> {
         self.chores.subscribe()
+    }
+
+    /// What tells of every wake from now on: for those who follow the log in the background, whomever it concerns.
+    pub fn growth(&self) -> watch::Receiver<()> {
+        self.followers.subscribe()
+    }
+
+    /// Costs nothing while nobody follows.
+    fn wake_followers(&self) {
+        if self.followers.receiver_count() > 0 {
+            self.followers.send_replace(());
+        }
     }
 
     /// The users who have a client waiting now.

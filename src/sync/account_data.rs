@@ -54,7 +54,7 @@ async fn contents(
     let mut contents = Vec::new();
     for kind in changed.into_iter().flatten() {
         let content = sync.account_data.get(&reading.snapshot, &reading.user, room_id, kind).await?;
-        // What was removed is told as an empty object (MSC3391).
+        // What is gone is told as empty (MSC3391), since a client keeps what it knew otherwise.
         let content = content.map_or_else(|| to_raw_value(&JsonObject::new()).map_err(Error::internal), Ok)?;
         contents.push((kind.clone(), content));
     }

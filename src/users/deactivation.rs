@@ -40,11 +40,11 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
         let mut batch = Batch::new();
         let standing = Standing::Deactivated { erased };
         accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
-        sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
+        let slot = sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
         third_party_ids::forget(&mut batch, &snapshot, user).await?;
         rooms_behind::note(&mut batch, sessions.notifier(), user);
         if erased {
-            erase(&mut batch, user);
+            erase(&mut batch, slot, user);
             accounts.belongings().iter().for_each(|forget| forget(&mut batch, user));
         }
         accounts.store().commit(batch).await.map(drop)
@@ -52,14 +52,14 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
     .await
 }
 
-/// Adds to `batch` that everything the user kept here goes; uses its slot 1.
-fn erase(batch: &mut Batch, user: &UserId) {
-    batch.slots(2);
+/// Adds to `batch` that everything the user kept here goes, which it tells at `slot`, the last one.
+fn erase(batch: &mut Batch, slot: u16, user: &UserId) {
+    batch.slots(slot + 1);
     PROFILES.delete(batch, (user,));
     ACCOUNT_DATA.delete_range(batch, KeyRange::prefix((user,)));
     PUSH_RULES.delete(batch, (user,));
     FILTERS.delete_range(batch, KeyRange::prefix((user,)));
-    Log::append(batch, 1, &Change::Profile { user: user.to_owned() });
+    Log::append(batch, slot, &Change::Profile { user: user.to_owned() });
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod accounts;
 mod deactivation;
 mod filters;
 mod interactive_auth;
+mod local_notifications;
 mod password_change;
 mod passwords;
 mod profiles;
@@ -31,7 +32,7 @@ pub use self::{
     passwords::Passwords,
     profiles::{Profiles, SHOWN_IN_ROOMS},
     push_rules::{Place, PushRules, WholeRuleset},
-    pushers::{OtherUsers, Pushers},
+    pushers::{GatewayEncryption, KeptPusher, OtherUsers, Pushers},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
     rooms_behind::RoomsBehind,
@@ -104,6 +105,10 @@ impl Users {
         let options = config.registration.clone();
         let validations = EmailValidations::new(store(), clock(), config)?;
         let third_party_ids = ThirdPartyIds::new(store(), accounts.clone(), validations.clone(), clock());
+        let encryption = match config.push.allow_http {
+            true => GatewayEncryption::Optional,
+            false => GatewayEncryption::Required,
+        };
         let push_rules = PushRules::new(store(), notifier());
         let account_data = AccountData::new(store(), notifier(), push_rules.clone());
         Ok(Self {
@@ -129,7 +134,7 @@ impl Users {
             tags: Tags::new(account_data.clone()),
             account_data,
             push_rules,
-            pushers: Pushers::new(store()),
+            pushers: Pushers::new(store(), notifier(), clock(), encryption),
             filters: Filters::new(store()),
         })
     }

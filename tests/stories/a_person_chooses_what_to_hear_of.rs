@@ -20,7 +20,13 @@ async fn everybody_starts_with_the_default_rules() {
     let all = alice.get("pushrules/").await.expect_ok();
     assert_eq!(all["global"], alice.get("pushrules/global/").await.expect_ok());
     assert_eq!(order(&alice, "override").await[0], ".m.rule.master");
-    assert_eq!(order(&alice, "underride").await.last().unwrap(), ".m.rule.encrypted");
+    let underride = order(&alice, "underride").await;
+    let place = |rule: &str| underride.iter().position(|it| it == rule).unwrap_or_else(|| panic!("{rule} is missing"));
+    let polls = ["poll_start_one_to_one", "poll_start", "poll_end_one_to_one", "poll_end"];
+    for (number, poll) in polls.iter().enumerate() {
+        let rule = format!(".org.matrix.msc3930.rule.{poll}");
+        assert_eq!(place(&rule), place(".m.rule.encrypted") + 1 + number, "{underride:?}");
+    }
     let mention = alice.get("pushrules/global/override/.m.rule.is_user_mention").await.expect_ok();
     assert_eq!((&mention["default"], &mention["enabled"]), (&json!(true), &json!(true)));
     assert_eq!(mention["conditions"][0]["value"], *alice.id);

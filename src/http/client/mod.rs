@@ -21,6 +21,7 @@ mod media;
 mod members;
 mod membership;
 mod messages;
+mod notifications;
 mod openid;
 mod presence;
 mod previews;
@@ -186,6 +187,7 @@ fn people() -> Router<App> {
         // Push notifications
         .endpoint(pushers::list)
         .endpoint(pushers::set)
+        .endpoint(notifications::list)
         // Push rules
         .endpoint(push_rules::all)
         .endpoint(push_rules::global)

@@ -153,6 +153,11 @@ impl Fold {
         Some(Self { read, until: self.until, tallies })
     }
 
+    /// Whether an event that notifies and stands in `thread` at `place` is among those that count.
+    pub fn has_unread(&self, thread: &Thread, place: Order) -> bool {
+        self.tallies.get(thread).is_some_and(|tally| tally.oldest <= place && place <= tally.newest)
+    }
+
     /// The counts.
     pub fn unread(&self) -> Unread {
         let mut unread = Unread::default();

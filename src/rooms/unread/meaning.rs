@@ -1,11 +1,11 @@
-//! What an event means to a reader's counts: their push rules, asked in the room as it was.
+//! What an event means to a reader's counts, and what a phone does with it: their push rules, asked in the room as it was.
 
 use std::sync::Arc;
 
 use ruma::{
     UserId,
     events::{StateEventType, TimelineEventType},
-    push::Ruleset,
+    push::{Action, Ruleset},
 };
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::{
     matrix::{
         event::Event,
         power_levels::PowerLevels,
-        push_rules::{Reader, Subject, evaluate},
+        push_rules::{Reader, Subject, Verdict, deciding_rule},
     },
     rooms::{Room, RoomState, TimelineEvent, Viewer},
 };
@@ -59,6 +59,11 @@ impl<'a> Surroundings<'a> {
         if viewer.ignored().contains(&event.sender) || !viewer.may_see(*order, event) {
             return Ok(Meaning::Nothing);
         }
+        Ok(Verdict::of(self.actions_for(event, rules)?).into())
+    }
+
+    /// What the reader's rules do with the next event, whether or not the reader may see it.
+    pub fn actions_for<'r>(&mut self, event: &Event, rules: &'r Ruleset) -> Result<&'r [Action]> {
         let Read { power_levels, display_name } = match &mut self.read {
             Some(read) => read,
             unread => unread.insert(Read::of(self.room, self.reader, &self.state)?),
@@ -69,7 +74,7 @@ impl<'a> Surroundings<'a> {
             joined_members: self.state.joined.len() as u64,
             power_levels,
         };
-        Ok(evaluate(rules, &Subject::new(event), &reader).into())
+        Ok(deciding_rule(rules, &Subject::new(event), &reader).map_or(&[], |rule| rule.actions()))
     }
 
     /// Goes on behind an event.

@@ -6,6 +6,8 @@
 
 mod fold;
 mod meaning;
+mod missed;
+mod news;
 mod rules;
 mod skim;
 
@@ -14,7 +16,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId};
 
-pub use self::fold::{Counts, Unread};
+pub use self::{
+    fold::{Counts, Unread},
+    missed::{Missed, MissedRequest},
+    news::News,
+};
 use self::{
     fold::{Fold, Meaning},
     meaning::Surroundings,
@@ -71,7 +77,13 @@ impl Default for UnreadMemos {
 impl Rooms {
     /// What a member has not read of a room as of `snapshot`; nothing for somebody who is not in the room.
     pub async fn unread(&self, snapshot: &Snapshot, room: &Room, viewer: &Viewer) -> Result<Unread> {
-        let Some(joined) = viewer.joined_at() else { return Ok(Unread::default()) };
+        let fold = self.unread_fold(snapshot, room, viewer).await?;
+        Ok(fold.map(|fold| fold.unread()).unwrap_or_default())
+    }
+
+    /// The fold of a member over everything that `snapshot` holds of a room; `None` for somebody who is not in the room.
+    async fn unread_fold(&self, snapshot: &Snapshot, room: &Room, viewer: &Viewer) -> Result<Option<Fold>> {
+        let Some(joined) = viewer.joined_at() else { return Ok(None) };
         let memos = &self.shared.unread;
         let rules = memos.rules.of(&self.shared.push_rules, snapshot, viewer.user()).await?;
         let question = Question { snapshot, room, viewer, rules };
@@ -88,13 +100,12 @@ impl Rooms {
             Some(fold) => fold,
             None => self.started_anew(&question, read).await?,
         };
-        let unread = fold.unread();
         // Another device may have asked at a later moment; what is known of that is worth more.
         if memo.is_none_or(|memo| memo.fold.until() <= fold.until()) {
-            let memo = Memo { rules: question.rules, ignored: viewer.ignored().clone(), fold };
+            let memo = Memo { rules: question.rules, ignored: viewer.ignored().clone(), fold: fold.clone() };
             memos.folds.insert(place, Arc::new(memo));
         }
-        Ok(unread)
+        Ok(Some(fold))
     }
 
     /// Whether anything came after what a member has read, whatever their push rules say of it.

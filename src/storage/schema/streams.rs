@@ -61,4 +61,9 @@ pub enum Change {
         /// Who forgot it.
         user: OwnedUserId,
     },
+    /// Where a user's devices want to be told of what happens changed.
+    Pushers {
+        /// Whose pushers they are.
+        user: OwnedUserId,
+    },
 }

@@ -63,6 +63,11 @@ pub const PUSHERS: Table<(OwnedUserId, OwnedDeviceId, String, String), Pusher, J
 pub const PUSHER_OWNERS: Table<(String, String, OwnedUserId), OwnedDeviceId> =
     Table::new(34, "pusher_owners", Family::Rows);
 
+/// When each pusher was last set, in milliseconds since the Unix epoch, stamped with the position from which on it is told of
+/// events; with the key of its pusher.
+pub const PUSHERS_SET: Table<(OwnedUserId, OwnedDeviceId, String, String), Stamped<u64>> =
+    Table::new(35, "pushers_set", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -80,6 +85,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     ROOMS_BEHIND.info(),
     PUSHERS.info(),
     PUSHER_OWNERS.info(),
+    PUSHERS_SET.info(),
 ];
 
 /// An account of this server.

@@ -27,7 +27,7 @@ async fn fixture() -> Pushers {
         DEVICES.put(&mut batch, (user, device_id), &Device { display_name: None, tokens, refreshed: None });
     }
     store.commit(batch).await.unwrap();
-    Pushers::new(store)
+    Pushers::new(store, Notifier::default(), Clock::manual(5_000), GatewayEncryption::Required)
 }
 
 fn pusher(pushkey: &str, change: impl FnOnce(&mut Value)) -> Pusher {
@@ -129,4 +129,59 @@ async fn what_is_no_push_gateway_is_refused() {
     let with_query = "https://push.example.org:8443/_matrix/push/v1/notify?key=1";
     let accepted = pusher("key", |json| json["data"]["url"] = with_query.into());
     pushers.set(alice(), device_id!("A"), &accepted, OtherUsers::Keep).await.unwrap();
+}
+
+#[tokio::test]
+async fn gateways_without_tls_are_for_operators_who_allow_them() {
+    let pushers = Pushers { encryption: GatewayEncryption::Optional, ..fixture().await };
+    for url in ["http://10.1.2.3:5000/_matrix/push/v1/notify", "https://push.example.org/_matrix/push/v1/notify"] {
+        assert!(pushers.may_call(url), "{url}");
+        let pusher = pusher("key", |json| json["data"]["url"] = url.into());
+        pushers.set(alice(), device_id!("A"), &pusher, OtherUsers::Keep).await.unwrap();
+    }
+    assert!(!pushers.may_call("http://push.example.org/notify") && !pushers.may_call("ftp://push.example.org/x"));
+}
+
+#[tokio::test]
+async fn a_pusher_that_is_set_again_goes_on_where_it_was_and_a_new_one_starts_now() {
+    let pushers = fixture().await;
+    let one = pusher("key", |_| ());
+    let find = async || pushers.find(&pushers.store.snapshot(), alice(), &one.ids).await.unwrap();
+    let set = async |device: &DeviceId| pushers.set(alice(), device, &one, OtherUsers::Replace).await.unwrap();
+    assert!(find().await.is_none());
+    set(device_id!("A")).await;
+    let first = find().await.unwrap();
+    assert_eq!((first.since, first.set_at), (pushers.store.position(), 5_000));
+    pushers.clock.advance(std::time::Duration::from_secs(1));
+    for device in ["A", "B"] {
+        set(device.into()).await;
+        let again = find().await.unwrap();
+        assert_eq!((again.since, again.set_at), (first.since, 6_000), "on {device}");
+    }
+    assert_eq!(pushers.all(&pushers.store.snapshot()).await.unwrap(), [(alice().to_owned(), one.ids.clone())]);
+    pushers.remove(alice(), &one.ids).await.unwrap();
+    assert!(find().await.is_none());
+    set(device_id!("A")).await;
+    assert!(find().await.unwrap().since > first.since);
+
+    let mut batch = Batch::new();
+    forget(&mut batch, &pushers.store.snapshot(), alice(), device_id!("A")).await.unwrap();
+    pushers.store.commit(batch).await.unwrap();
+    assert!(pushers.all(&pushers.store.snapshot()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn nobody_has_more_than_a_hundred_pushers() {
+    let pushers = fixture().await;
+    let set = async |number: usize| {
+        let pusher = pusher(&number.to_string(), |_| ());
+        pushers.set(alice(), device_id!("A"), &pusher, OtherUsers::Keep).await
+    };
+    for number in 0..100 {
+        set(number).await.unwrap();
+    }
+    assert_eq!(set(100).await.unwrap_err().kind, Kind::InvalidParam);
+    set(99).await.unwrap();
+    pushers.remove(alice(), &PusherIds::new("7".to_owned(), "org.example.app".to_owned())).await.unwrap();
+    set(100).await.unwrap();
 }

@@ -11,7 +11,7 @@ use crate::{
         until_settled,
     },
     streams::{Change, Log},
-    users::pushers,
+    users::{local_notifications, pushers},
 };
 
 /// The longest name of a device, in characters.
@@ -128,7 +128,8 @@ impl Sessions {
         .await
     }
 
-    /// Adds to `batch`, whose slot 0 it uses, the end of the sessions of `user` on the devices for which `ending` says so.
+    /// Adds to `batch` the end of the sessions of `user` on the devices for which `ending` says so; uses its slots up to the
+    /// one that it gives, which is the next free one.
     ///
     /// The commit fails with `Conflict` if one of those devices changes after `snapshot`.
     pub(in crate::users) async fn end_in(
@@ -137,7 +138,8 @@ impl Sessions {
         snapshot: &Snapshot,
         user: &UserId,
         ending: impl Fn(&DeviceId) -> bool,
-    ) -> Result<()> {
+    ) -> Result<u16> {
+        let mut slot = 1;
         let mut rows = self.device_rows(snapshot, user).await?;
         rows.retain(|(device_id, _)| ending(device_id));
         for (device_id, device) in &rows {
@@ -146,6 +148,7 @@ impl Sessions {
             DEVICES_SEEN.delete(batch, (user, device_id));
             self.revoke(batch, device);
             pushers::forget(batch, snapshot, user, device_id).await?;
+            slot = local_notifications::forget(batch, snapshot, slot, user, device_id).await?;
             self.belongings.iter().for_each(|forget| forget(batch, user, device_id));
         }
         if !rows.is_empty() {
@@ -153,7 +156,7 @@ impl Sessions {
         }
         let (last_seen, user) = (self.last_seen.clone(), user.to_owned());
         batch.on_visible(move |_| rows.iter().for_each(|(device_id, _)| last_seen.forget(&user, device_id)));
-        Ok(())
+        Ok(slot)
     }
 
     /// Tells those who care about the devices of `user` that these change with `batch`, at its slot 0.

@@ -4,6 +4,7 @@ mod answer;
 mod connection;
 mod eventually;
 mod files;
+mod gateway;
 mod log;
 pub mod mail_server;
 mod server;
@@ -16,6 +17,7 @@ pub use self::{
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
     files::id_of,
+    gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
     server::Server,
     sync::Sync,
     user::User,
