@@ -68,6 +68,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let typing = tokio::spawn(ready.rooms.clone().end_typing_in_time(shutdown.clone()));
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
     let rooms = tokio::spawn(ready.rooms.clone().keep_up_with_users(shutdown.clone()));
+    let company = tokio::spawn(ready.rooms.clone().wake_company(shutdown.clone()));
     let media = tokio::spawn(ready.media.clone().sweep_now_and_then(shutdown.clone()));
 
     let mut listening = JoinSet::new();
@@ -91,7 +92,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, typing, presence, rooms, media] {
+    for task in [keeping, typing, presence, rooms, company, media] {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;

@@ -16,6 +16,7 @@ mod file_answer;
 mod filter;
 mod join_content;
 mod key_backup;
+mod keys;
 mod login;
 mod media;
 mod members;
@@ -206,6 +207,14 @@ fn encryption() -> Router<App> {
     Router::new()
         // Send-to-device messaging
         .endpoint(to_device::send)
+        // Key distribution
+        .endpoint(keys::upload)
+        .endpoint(keys::query)
+        .endpoint(keys::claim)
+        .endpoint(keys::changes)
+        // Cross-signing
+        .endpoint(keys::upload_cross_signing)
+        .endpoint(keys::upload_signatures)
         // Server-side key backups
         .endpoint(key_backup::create)
         .endpoint(key_backup::latest)

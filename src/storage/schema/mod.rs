@@ -3,6 +3,7 @@
 //! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, presence 120–129, encryption 130–149,
 //! media 150–169, delivery 170–189, what comes later from 190.
 
+pub mod encryption;
 pub mod encryption_messages;
 pub mod key_backup;
 pub mod media;
@@ -17,6 +18,7 @@ pub(super) use meta::{META, NEWEST_POSITION, SCHEMA_VERSION};
 
 /// Every table, one list per file of this folder.
 pub const ALL: &[&[TableInfo]] = &[
+    encryption::TABLES,
     encryption_messages::TABLES,
     key_backup::TABLES,
     media::TABLES,

@@ -63,6 +63,10 @@ pub const PUSHERS: Table<(OwnedUserId, OwnedDeviceId, String, String), Pusher, J
 pub const PUSHER_OWNERS: Table<(String, String, OwnedUserId), OwnedDeviceId> =
     Table::new(34, "pusher_owners", Family::Rows);
 
+/// The device ids that no new device of a user may have, because something else goes by that name.
+pub const RESERVED_DEVICE_IDS: Table<(OwnedUserId, OwnedDeviceId), ()> =
+    Table::new(45, "reserved_device_ids", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -80,6 +84,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     ROOMS_BEHIND.info(),
     PUSHERS.info(),
     PUSHER_OWNERS.info(),
+    RESERVED_DEVICE_IDS.info(),
 ];
 
 /// An account of this server.
@@ -174,6 +179,11 @@ pub struct DeviceTokens {
     pub access: [u8; 32],
     /// The hash of the refresh token, for a client that refreshes.
     pub refresh: Option<[u8; 32]>,
+}
+
+impl DeviceTokens {
+    /// What stands in the place of tokens where a device has none: nothing is known that has this hash.
+    pub const NONE: Self = Self { access: [0; 32], refresh: None };
 }
 
 impl fmt::Debug for DeviceTokens {

@@ -157,10 +157,13 @@ impl Sessions {
     }
 
     /// Tells those who care about the devices of `user` that these change with `batch`, at its slot 0.
-    pub(super) fn announce_devices(&self, batch: &mut Batch, user: &UserId) {
+    pub fn announce_devices(&self, batch: &mut Batch, user: &UserId) {
         Log::append(batch, 0, &Change::DeviceList { user: user.to_owned() });
         let (notifier, user) = (self.notifier.clone(), user.to_owned());
-        batch.on_visible(move |_| notifier.wake(&user));
+        batch.on_visible(move |_| {
+            notifier.wake(&user);
+            notifier.wake_company_of(&user);
+        });
     }
 
     /// The devices of `user` as they are kept.

@@ -62,7 +62,7 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// `InvalidParam` if the device id is empty or longer than 255 bytes; `NotFound`, `UserDeactivated` or `UserLocked` if
+    /// `InvalidParam` if the device id is empty or longer than 255 bytes; `Forbidden` if it is reserved; `NotFound`, `UserDeactivated` or `UserLocked` if
     /// the account cannot be used.
     pub async fn start(&self, user: &UserId, device: NewDevice) -> Result<Grant> {
         let device_id = device.device_id.unwrap_or_else(DeviceId::new);
@@ -86,6 +86,7 @@ impl Sessions {
                     before.display_name.clone()
                 }
                 None => {
+                    self.require_free_id(&mut batch, &snapshot, user, device_id).await?;
                     self.announce_devices(&mut batch, user);
                     device.display_name.clone()
                 }
