@@ -1,5 +1,6 @@
 //! What devices need to encrypt for each other: the server keeps it and hands it on, and can read none of it.
 
+mod dehydrated;
 mod key_backup;
 mod keys;
 mod to_device;
@@ -8,6 +9,7 @@ mod to_device;
 mod tests;
 
 pub use self::{
+    dehydrated::{DehydratedDevices, NewDehydratedDevice, Received},
     key_backup::{BackupInfo, KeyBackups, Selection, Tally},
     keys::{
         Authentication, Claimed, Claims, CrossSigningUpload, Failures, Found, KeyUpload, Keys, Outcome, Owner, Query,
@@ -37,16 +39,21 @@ pub struct Encryption {
     pub key_backups: KeyBackups,
     /// The public keys of devices and people.
     pub keys: Keys,
+    /// Devices that wait for their users.
+    pub dehydrated: DehydratedDevices,
 }
 
 impl Encryption {
     /// Builds the services over `store`, for the devices of `users`.
     pub fn new(store: &Store, notifier: &Notifier, clock: &Clock, users: &Users) -> Self {
         let (sessions, server_name) = (&users.sessions, users.accounts.server_name().to_owned());
+        let to_device = ToDevice::new(store.clone(), sessions.clone(), notifier.clone(), clock.clone(), server_name);
+        let keys = Keys::new(store.clone(), users.accounts.clone(), sessions.clone(), notifier.clone());
         Self {
-            to_device: ToDevice::new(store.clone(), sessions.clone(), notifier.clone(), clock.clone(), server_name),
+            dehydrated: DehydratedDevices::new(store.clone(), sessions.clone(), keys.clone(), to_device.clone()),
             key_backups: KeyBackups::new(store.clone(), sessions.clone()),
-            keys: Keys::new(store.clone(), users.accounts.clone(), sessions.clone(), notifier.clone()),
+            keys,
+            to_device,
         }
     }
 }

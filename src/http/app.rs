@@ -8,7 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
-    encryption::{Encryption, KeyBackups, Keys, ToDevice},
+    encryption::{DehydratedDevices, Encryption, KeyBackups, Keys, ToDevice},
     federation::ServerKeys,
     media::Media,
     presence::Presence,
@@ -215,6 +215,12 @@ impl FromRef<App> for ToDevice {
 impl FromRef<App> for Keys {
     fn from_ref(app: &App) -> Self {
         app.0.encryption.keys.clone()
+    }
+}
+
+impl FromRef<App> for DehydratedDevices {
+    fn from_ref(app: &App) -> Self {
+        app.0.encryption.dehydrated.clone()
     }
 }
 

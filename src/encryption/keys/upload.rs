@@ -90,7 +90,7 @@ impl Keys {
     }
 
     /// Adds keys to `batch`, whose slot 0 it uses, and returns whether any of them is new.
-    pub(super) async fn stage_upload(
+    pub(in crate::encryption) async fn stage_upload(
         &self,
         batch: &mut Batch,
         snapshot: &Snapshot,

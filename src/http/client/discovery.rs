@@ -26,8 +26,13 @@ use crate::{
 const VERSIONS: [&str; 12] =
     ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
 
+/// What this server has beyond them: dehydrated devices.
+const UNSTABLE_FEATURES: [&str; 1] = ["org.matrix.msc3814"];
+
 pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get_supported_versions::Response> {
-    Ok(Reply(get_supported_versions::Response::new(VERSIONS.map(str::to_owned).to_vec())))
+    let mut response = get_supported_versions::Response::new(VERSIONS.map(str::to_owned).to_vec());
+    response.unstable_features = UNSTABLE_FEATURES.map(|feature| (feature.to_owned(), true)).into();
+    Ok(Reply(response))
 }
 
 /// Written out, since ruma's type leaves out every capability that has the value a client would assume without it.

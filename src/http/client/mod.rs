@@ -8,6 +8,7 @@ mod amended;
 mod content_disposition;
 mod context;
 mod create_room;
+mod dehydrated_device;
 mod devices;
 mod directory;
 mod discovery;
@@ -215,6 +216,11 @@ fn encryption() -> Router<App> {
         // Cross-signing
         .endpoint(keys::upload_cross_signing)
         .endpoint(keys::upload_signatures)
+        // Dehydrated devices (MSC3814)
+        .endpoint(dehydrated_device::put)
+        .endpoint(dehydrated_device::get)
+        .endpoint(dehydrated_device::delete)
+        .endpoint(dehydrated_device::events)
         // Server-side key backups
         .endpoint(key_backup::create)
         .endpoint(key_backup::latest)

@@ -38,9 +38,13 @@ pub const CROSS_SIGNING_KEYS: Table<(OwnedUserId, KeyUsage), PublicKey> =
 pub const KEY_SIGNATURES: Table<(OwnedUserId, String, OwnedUserId, String), String> =
     Table::new(136, "key_signatures", Family::Rows);
 
-/// What a client needs to bring a user's dehydrated device back to life, as JSON; a user has at most one.
+/// What a client needs to bring a dehydrated device back to life, as JSON.
 pub const DEHYDRATED_DEVICES: Table<(OwnedUserId, OwnedDeviceId), Box<str>> =
     Table::new(137, "dehydrated_devices", Family::Rows);
+
+/// Which device of a user is the dehydrated one, so that there is never a second. An entry may outlive its device.
+pub const DEHYDRATED_DEVICE_IDS: Table<(OwnedUserId,), OwnedDeviceId> =
+    Table::new(138, "dehydrated_device_ids", Family::Rows);
 
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
@@ -52,6 +56,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     CROSS_SIGNING_KEYS.info(),
     KEY_SIGNATURES.info(),
     DEHYDRATED_DEVICES.info(),
+    DEHYDRATED_DEVICE_IDS.info(),
 ];
 
 /// A key, or the keys of a device, as the owner published them.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest name of a device, in characters.
-const MAXIMUM_DISPLAY_NAME: usize = 100;
+pub(super) const MAXIMUM_DISPLAY_NAME: usize = 100;
 
 /// What a user is told about one of their devices.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use ruma::{DeviceId, OwnedDeviceId, UserId};
 
-use super::Sessions;
+use super::{Sessions, devices::MAXIMUM_DISPLAY_NAME, tokens::check_id};
 use crate::{
     error::{Error, Result},
     storage::{
@@ -34,6 +34,10 @@ impl Sessions {
         (user, device_id): (&UserId, &DeviceId),
         display_name: Option<String>,
     ) -> Result<()> {
+        check_id(device_id)?;
+        if display_name.as_ref().is_some_and(|name| name.chars().count() > MAXIMUM_DISPLAY_NAME) {
+            return Err(Error::invalid("The name of a device has at most 100 characters."));
+        }
         self.require_free_id(batch, snapshot, user, device_id).await?;
         if DEVICES.exists(snapshot, (user, device_id)).await? {
             return Err(Error::forbidden("You have a device with this id already."));
@@ -43,6 +47,17 @@ impl Sessions {
         DEVICES.put(batch, (user, device_id), &device);
         self.announce_devices(batch, user);
         Ok(())
+    }
+
+    /// Adds to `batch` that a device of `user` ends; its slot 0 tells of it.
+    pub async fn remove_device(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        user: &UserId,
+        device: &DeviceId,
+    ) -> Result<()> {
+        self.end_in(batch, snapshot, user, |ending| ending == device).await
     }
 
     /// Adds to `batch` that no device of `user` gets the id `name` from now on.
