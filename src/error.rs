@@ -45,6 +45,8 @@ pub enum Kind {
     BadJson,
     /// A value is out of its allowed range.
     InvalidParam,
+    /// A signature is missing, or is not one of the key that it names.
+    InvalidSignature,
     /// A required value is absent.
     MissingParam,
     /// An event or a body is larger than allowed.

@@ -1,13 +1,20 @@
 //! What devices need to encrypt for each other: the server keeps it and hands it on, and can read none of it.
 
+mod dehydrated;
 mod key_backup;
+mod keys;
 mod to_device;
 
 #[cfg(test)]
 mod tests;
 
 pub use self::{
+    dehydrated::{DehydratedDevices, NewDehydratedDevice, Received},
     key_backup::{BackupInfo, KeyBackups, Selection, Tally},
+    keys::{
+        Authentication, Claimed, Claims, CrossSigningUpload, Failures, Found, KeyUpload, Keys, Outcome, Owner, Query,
+        Stock,
+    },
     to_device::{ToDevice, Waiting},
 };
 use crate::{
@@ -18,10 +25,10 @@ use crate::{
 };
 
 /// What goes with a device when it ends.
-pub const DEVICE_BELONGINGS: &[DeviceBelonging] = &[to_device::forget_device];
+pub const DEVICE_BELONGINGS: &[DeviceBelonging] = &[to_device::forget_device, keys::forget_device];
 
-/// What goes with everything that a user kept here.
-pub const USER_BELONGINGS: &[UserBelonging] = &[key_backup::forget_user];
+/// What goes when an account ends.
+pub const USER_BELONGINGS: &[UserBelonging] = &[key_backup::forget_user, keys::forget_user];
 
 /// The services of this folder, each for whoever names it; none of them sees this.
 #[derive(Clone)]
@@ -30,15 +37,23 @@ pub struct Encryption {
     pub to_device: ToDevice,
     /// The room keys that users' devices keep here for each other.
     pub key_backups: KeyBackups,
+    /// The public keys of devices and people.
+    pub keys: Keys,
+    /// Devices that wait for their users.
+    pub dehydrated: DehydratedDevices,
 }
 
 impl Encryption {
     /// Builds the services over `store`, for the devices of `users`.
     pub fn new(store: &Store, notifier: &Notifier, clock: &Clock, users: &Users) -> Self {
         let (sessions, server_name) = (&users.sessions, users.accounts.server_name().to_owned());
+        let to_device = ToDevice::new(store.clone(), sessions.clone(), notifier.clone(), clock.clone(), server_name);
+        let keys = Keys::new(store.clone(), users.accounts.clone(), sessions.clone(), notifier.clone());
         Self {
-            to_device: ToDevice::new(store.clone(), sessions.clone(), notifier.clone(), clock.clone(), server_name),
+            dehydrated: DehydratedDevices::new(store.clone(), sessions.clone(), keys.clone(), to_device.clone()),
             key_backups: KeyBackups::new(store.clone(), sessions.clone()),
+            keys,
+            to_device,
         }
     }
 }

@@ -8,7 +8,7 @@ use super::rate_limit::RateLimits;
 use crate::{
     clock::Clock,
     config::Config,
-    encryption::{Encryption, KeyBackups, ToDevice},
+    encryption::{DehydratedDevices, Encryption, KeyBackups, Keys, ToDevice},
     federation::ServerKeys,
     media::{Media, Previews},
     presence::Presence,
@@ -229,6 +229,18 @@ impl FromRef<App> for Filters {
 impl FromRef<App> for ToDevice {
     fn from_ref(app: &App) -> Self {
         app.0.encryption.to_device.clone()
+    }
+}
+
+impl FromRef<App> for Keys {
+    fn from_ref(app: &App) -> Self {
+        app.0.encryption.keys.clone()
+    }
+}
+
+impl FromRef<App> for DehydratedDevices {
+    fn from_ref(app: &App) -> Self {
+        app.0.encryption.dehydrated.clone()
     }
 }
 

@@ -26,6 +26,7 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::NotJson => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
         Kind::BadJson => (StatusCode::BAD_REQUEST, "M_BAD_JSON"),
         Kind::InvalidParam => (StatusCode::BAD_REQUEST, "M_INVALID_PARAM"),
+        Kind::InvalidSignature => (StatusCode::BAD_REQUEST, "M_INVALID_SIGNATURE"),
         Kind::MissingParam => (StatusCode::BAD_REQUEST, "M_MISSING_PARAM"),
         Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "M_TOO_LARGE"),
         Kind::LimitExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED"),
@@ -64,6 +65,11 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::Unknown => (StatusCode::BAD_REQUEST, "M_UNKNOWN"),
         Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "M_UNKNOWN"),
     }
+}
+
+/// The errcode of a failure that is told inside an answer which is otherwise a success.
+pub(super) fn errcode(kind: &Kind) -> &'static str {
+    status_and_errcode(kind).1
 }
 
 /// The body of a standard error response with the fields that single errcodes add.
@@ -144,6 +150,7 @@ mod tests {
             (Kind::NotJson, 400, "M_NOT_JSON"),
             (Kind::BadJson, 400, "M_BAD_JSON"),
             (Kind::InvalidParam, 400, "M_INVALID_PARAM"),
+            (Kind::InvalidSignature, 400, "M_INVALID_SIGNATURE"),
             (Kind::MissingParam, 400, "M_MISSING_PARAM"),
             (Kind::TooLarge, 413, "M_TOO_LARGE"),
             (Kind::LimitExceeded { retry_after: Duration::from_secs(1) }, 429, "M_LIMIT_EXCEEDED"),

@@ -11,6 +11,7 @@ pub mod event_filter;
 pub mod glob;
 pub mod history_visibility;
 pub mod power_levels;
+pub mod public_keys;
 pub mod push_rules;
 pub mod redact;
 pub mod room_version;

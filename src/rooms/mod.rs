@@ -6,6 +6,7 @@
 mod aliases;
 mod append;
 mod authorise;
+mod company;
 mod context;
 mod create;
 mod create_plan;
@@ -52,6 +53,7 @@ use ruma::{OwnedServerName, RoomVersionId};
 
 pub use self::{
     append::Writer,
+    company::Company,
     context::Context,
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,

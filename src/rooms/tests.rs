@@ -1,6 +1,7 @@
 //! The way of an event through the core, over a store in memory.
 
 mod aliases;
+mod company;
 mod create;
 mod directory;
 mod history;

@@ -72,6 +72,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
     let rooms = tokio::spawn(ready.rooms.clone().keep_up_with_users(shutdown.clone()));
     let previews = tokio::spawn(ready.previews.clone().remove_old_ones(shutdown.clone()));
+    let company = tokio::spawn(ready.rooms.clone().wake_company(shutdown.clone()));
     let media = tokio::spawn(ready.media.clone().sweep_now_and_then(shutdown.clone()));
     let push = tokio::spawn(ready.push.clone().follow());
 
@@ -96,7 +97,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, typing, presence, rooms, media, previews, push] {
+    for task in [keeping, typing, presence, rooms, company, media, previews, push] {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;

@@ -91,8 +91,8 @@ impl Ready {
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
         let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
         let account_data = users.account_data.clone();
-        let to_device = encryption.to_device.clone();
-        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device };
+        let (to_device, keys) = (encryption.to_device.clone(), encryption.keys.clone());
+        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device, keys };
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),

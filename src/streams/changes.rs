@@ -2,14 +2,16 @@
 //!
 //! Whoever appends does not know who follows. A follower remembers a position and reads what came after it.
 
-use ruma::UserId;
+use std::collections::BTreeSet;
+
+use ruma::{OwnedUserId, UserId};
 
 pub use crate::storage::schema::streams::Change;
 use crate::{
     error::Result,
     storage::{
         Batch, Direction, KeyRange, Position, Snapshot,
-        schema::streams::{LOG, USER_LOG},
+        schema::streams::{DEVICE_LIST_LOG, LOG, USER_LOG},
     },
 };
 
@@ -25,12 +27,21 @@ impl Log {
         if let Some(user) = personal(change) {
             USER_LOG.put(batch, (user, position), change);
         }
+        if let Change::DeviceList { user } = change {
+            DEVICE_LIST_LOG.put(batch, (position, user), &());
+        }
     }
 
     /// At most `limit` changes of the whole server after `since`, oldest first.
     pub async fn since(snapshot: &Snapshot, since: Position, limit: usize) -> Result<Vec<(Position, Change)>> {
         let rows = LOG.scan(snapshot, KeyRange::after((since,)), Direction::Forward, limit).await?;
         Ok(rows.into_iter().map(|((position,), change)| (position, change)).collect())
+    }
+
+    /// The users whose devices or device keys changed after `since`.
+    pub async fn device_lists_since(snapshot: &Snapshot, since: Position) -> Result<BTreeSet<OwnedUserId>> {
+        let rows = DEVICE_LIST_LOG.scan(snapshot, KeyRange::after((since,)), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((_, user), ())| user).collect())
     }
 
     /// Every change after `since` that concerns `user` in person, oldest first.
@@ -50,7 +61,8 @@ fn personal(change: &Change) -> Option<&UserId> {
         | Change::AccountData { user, .. }
         | Change::Profile { user }
         | Change::DeviceList { user }
-        | Change::Forgotten { user, .. } => Some(user),
+        | Change::Forgotten { user, .. }
+        | Change::Signed { user, .. } => Some(user),
         // No client is told of these.
         Change::Pushers { .. } => None,
     }

@@ -1,7 +1,7 @@
 //! Wakes those who wait. The notifier carries no data: whoever is woken reads again from where it stood.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,8 @@ pub struct Notifier {
     waiting: Arc<Mutex<HashMap<OwnedUserId, Vec<Arc<Notify>>>>>,
     chores: Arc<watch::Sender<()>>,
     followers: Arc<watch::Sender<()>>,
+    /// The users whose company is to be woken.
+    company: Arc<watch::Sender<BTreeSet<OwnedUserId>>>,
 }
 
 impl Notifier {
@@ -65,6 +67,27 @@ impl Notifier {
         if self.followers.receiver_count() > 0 {
             self.followers.send_replace(());
         }
+    }
+
+    /// Has those woken who share a room with `user`, by whoever knows the rooms: see [`Notifier::company`].
+    pub fn wake_company_of(&self, user: &UserId) {
+        self.company.send_modify(|users| users.extend([user.to_owned()]));
+    }
+
+    /// What tells of every [`Notifier::wake_company_of`] from now on.
+    pub fn company(&self) -> watch::Receiver<BTreeSet<OwnedUserId>> {
+        self.company.subscribe()
+    }
+
+    /// Takes the users whose company is to be woken, which the taker does from here on.
+    pub fn take_company(&self) -> BTreeSet<OwnedUserId> {
+        let mut taken = BTreeSet::new();
+        self.company.send_if_modified(|users| {
+            taken = std::mem::take(users);
+            // That they were taken is no news.
+            false
+        });
+        taken
     }
 
     /// The users who have a client waiting now.

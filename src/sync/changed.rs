@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{OwnedRoomId, UserId};
+use ruma::{OwnedRoomId, OwnedUserId, UserId};
 
 use crate::{
     error::Result,
@@ -24,6 +24,10 @@ pub(super) struct Changed {
     pub rooms: BTreeSet<OwnedRoomId>,
     /// The types of account data that changed, global under `None`.
     pub account_data: BTreeMap<Option<OwnedRoomId>, BTreeSet<String>>,
+    /// The users whose devices or keys changed, whether or not the user has to do with them.
+    pub device_lists: BTreeSet<OwnedUserId>,
+    /// The users whose keys the user signed.
+    pub signed: BTreeSet<OwnedUserId>,
 }
 
 impl Changed {
@@ -44,6 +48,7 @@ impl Changed {
             changed.note(rooms, snapshot, user, change).await?;
         }
         changed.rooms.extend(rooms.joined_and_changed(snapshot, user, since).await?);
+        changed.device_lists = Log::device_lists_since(snapshot, since).await?;
         Ok(changed)
     }
 
@@ -84,6 +89,8 @@ impl Changed {
                 self.rooms.extend(room.clone());
                 self.account_data.entry(room).or_default().insert(kind);
             }
+            Change::DeviceList { user } => drop(self.device_lists.insert(user)),
+            Change::Signed { user: signer, owner } if *signer == *user => drop(self.signed.insert(owner)),
             _ => {}
         }
         Ok(())

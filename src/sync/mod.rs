@@ -6,9 +6,11 @@
 
 mod account_data;
 mod changed;
+mod device_lists;
 mod ephemeral;
 mod invited;
 mod joined;
+mod key_stock;
 mod lazy_members;
 mod left;
 mod presence;
@@ -20,13 +22,16 @@ mod to_device;
 mod token;
 mod unread;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ruma::{
     OwnedDeviceId, OwnedUserId,
     api::client::{
         filter::FilterDefinition,
-        sync::sync_events::v3::{GlobalAccountData, Presence as PresenceSection, Rooms as RoomSections},
+        sync::sync_events::{
+            DeviceLists,
+            v3::{GlobalAccountData, Presence as PresenceSection, Rooms as RoomSections},
+        },
     },
     events::AnyToDeviceEvent,
     serde::Raw,
@@ -36,7 +41,7 @@ use tokio::time::{Instant, timeout_at};
 pub use self::token::SyncToken;
 use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
 use crate::{
-    encryption::ToDevice,
+    encryption::{Keys, Stock, ToDevice},
     error::Result,
     presence::{Availability, Presence},
     rooms::Rooms,
@@ -60,6 +65,7 @@ pub struct Sync {
     account_data: AccountData,
     presence: Presence,
     to_device: ToDevice,
+    keys: Keys,
     lazy_members: LazyMembers,
 }
 
@@ -115,6 +121,12 @@ pub struct SyncAnswer {
     pub account_data: GlobalAccountData,
     /// What others have sent to the device.
     pub to_device: Vec<Raw<AnyToDeviceEvent>>,
+    /// Whose devices have to be asked for again, and whose need not be known any more.
+    pub device_lists: DeviceLists,
+    /// What the device has left of its one-time and fallback keys.
+    pub key_stock: Arc<Stock>,
+    /// Whether that changed since the device was told.
+    key_stock_is_news: bool,
 }
 
 /// One look at the data, for one device.
@@ -138,14 +150,16 @@ pub struct Sources {
     pub presence: Presence,
     /// What devices send to each other.
     pub to_device: ToDevice,
+    /// The keys of devices.
+    pub keys: Keys,
 }
 
 impl Sync {
     /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
     pub fn new(store: Store, notifier: Notifier, ephemerals: Ephemerals, shutdown: Shutdown, sources: Sources) -> Self {
-        let Sources { rooms, account_data, presence, to_device } = sources;
+        let Sources { rooms, account_data, presence, to_device, keys } = sources;
         let lazy_members = LazyMembers::default();
-        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, to_device, lazy_members }
+        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, to_device, keys, lazy_members }
     }
 
     /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.
@@ -199,15 +213,24 @@ impl Sync {
         let Sections { rooms, met } = rooms::sections(self, &reading, changed.as_ref()).await?;
         let presence = presence::section(self, &reading, &met).await?;
         let to_device = to_device::section(self, &reading).await?;
+        let device_lists = device_lists::section(self, &reading, changed.as_ref()).await?;
+        let key_stock = key_stock::section(self, &reading).await?;
+        let key_stock_is_news = key_stock::is_news(&reading, &key_stock);
         let next = SyncToken { position: reading.snapshot.position(), ephemeral, to_device: to_device.until };
-        Ok(SyncAnswer { next, rooms, presence, account_data, to_device: to_device.events })
+        let to_device = to_device.events;
+        Ok(SyncAnswer { next, rooms, presence, account_data, to_device, device_lists, key_stock, key_stock_is_news })
     }
 }
 
 impl SyncAnswer {
     /// Whether there is nothing in it that a device would want to know.
     fn is_empty(&self) -> bool {
-        self.rooms.is_empty() && self.presence.is_empty() && self.account_data.is_empty() && self.to_device.is_empty()
+        self.rooms.is_empty()
+            && self.presence.is_empty()
+            && self.account_data.is_empty()
+            && self.to_device.is_empty()
+            && self.device_lists.is_empty()
+            && !self.key_stock_is_news
     }
 }
 

@@ -33,7 +33,7 @@ impl Accounts {
         Self { store, passwords, clock, server_name, belongings: &[] }
     }
 
-    /// The same accounts, with which `belongings` go when everything that a user kept is to go.
+    /// The same accounts, with which `belongings` go when they end.
     #[must_use]
     pub(super) fn with_belongings(self, belongings: &'static [UserBelonging]) -> Self {
         Self { belongings, ..self }

@@ -13,9 +13,9 @@ use crate::{
     streams::{Change, Log},
 };
 
-/// Adds to a batch that something goes which a user kept here: what layers above this one keep for each user, so that it is
-/// gone in the same commit as the rest.
-pub type UserBelonging = fn(&mut Batch, &UserId);
+/// Adds to a batch that something goes which layers above this one keep for a user whose account ends, so that it is gone in
+/// the same commit.
+pub type UserBelonging = fn(&mut Batch, &UserId, Belongings);
 
 /// What becomes of what the user leaves behind on the server, apart from events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +41,12 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
         let standing = Standing::Deactivated { erased };
         accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
         let slot = sessions.end_in(&mut batch, &snapshot, user, |_| true).await?;
+        sessions.release_device_ids(&mut batch, user);
         third_party_ids::forget(&mut batch, &snapshot, user).await?;
+        accounts.belongings().iter().for_each(|forget| forget(&mut batch, user, belongings));
         rooms_behind::note(&mut batch, sessions.notifier(), user);
         if erased {
             erase(&mut batch, slot, user);
-            accounts.belongings().iter().for_each(|forget| forget(&mut batch, user));
         }
         accounts.store().commit(batch).await.map(drop)
     })

@@ -23,7 +23,7 @@ use crate::{
         schema::key_backup::{BACKED_UP_KEYS, KEY_BACKUP_VERSIONS, KEY_BACKUPS, KeyBackup},
         until_settled,
     },
-    users::Sessions,
+    users::{Belongings, Sessions},
 };
 
 /// A cheap-clone service over the backups of all users.
@@ -151,8 +151,11 @@ impl KeyBackups {
     }
 }
 
-/// Adds to `batch` that every backup of `user` goes.
-pub(super) fn forget_user(batch: &mut Batch, user: &UserId) {
+/// Adds to `batch` that every backup of `user` goes, if what they kept here is to go.
+pub(super) fn forget_user(batch: &mut Batch, user: &UserId, belongings: Belongings) {
+    if belongings == Belongings::Keep {
+        return;
+    }
     KEY_BACKUPS.delete_range(batch, KeyRange::prefix((user,)));
     KEY_BACKUP_VERSIONS.delete(batch, (user,));
     BACKED_UP_KEYS.delete_range(batch, KeyRange::prefix((user,)));

@@ -8,6 +8,7 @@ mod amended;
 mod content_disposition;
 mod context;
 mod create_room;
+mod dehydrated_device;
 mod devices;
 mod directory;
 mod discovery;
@@ -16,6 +17,7 @@ mod file_answer;
 mod filter;
 mod join_content;
 mod key_backup;
+mod keys;
 mod login;
 mod media;
 mod members;
@@ -233,6 +235,19 @@ fn encryption() -> Router<App> {
     Router::new()
         // Send-to-device messaging
         .endpoint(to_device::send)
+        // Key distribution
+        .endpoint(keys::upload)
+        .endpoint(keys::query)
+        .endpoint(keys::claim)
+        .endpoint(keys::changes)
+        // Cross-signing
+        .endpoint(keys::upload_cross_signing)
+        .endpoint(keys::upload_signatures)
+        // Dehydrated devices (MSC3814)
+        .endpoint(dehydrated_device::put)
+        .endpoint(dehydrated_device::get)
+        .endpoint(dehydrated_device::delete)
+        .endpoint(dehydrated_device::events)
         // Server-side key backups
         .endpoint(key_backup::create)
         .endpoint(key_backup::latest)

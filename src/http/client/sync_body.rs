@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use ruma::{
-    OneTimeKeyAlgorithm, OwnedEventId, OwnedRoomId, UInt,
+    OneTimeKeyAlgorithm, OwnedEventId, OwnedRoomId, OwnedUserId, UInt,
     api::client::sync::sync_events::{
         UnreadNotificationsCount,
         v3::{
@@ -41,11 +41,11 @@ struct Events<T> {
     events: Vec<Raw<T>>,
 }
 
-/// Whose devices changed, nobody's as long as there is no end-to-end encryption.
-#[derive(Default, Serialize)]
+/// Whose devices have to be asked for again, and whose need not be known any more.
+#[derive(Serialize)]
 struct DeviceLists {
-    changed: [(); 0],
-    left: [(); 0],
+    changed: Vec<OwnedUserId>,
+    left: Vec<OwnedUserId>,
 }
 
 /// The rooms by membership; those that nothing is told of are left out.
@@ -110,9 +110,9 @@ impl From<SyncAnswer> for Body {
             presence: answer.presence,
             account_data: answer.account_data,
             to_device: Events { events: answer.to_device },
-            device_lists: DeviceLists::default(),
-            device_one_time_keys_count: BTreeMap::from([(OneTimeKeyAlgorithm::SignedCurve25519, UInt::MIN)]),
-            device_unused_fallback_key_types: Vec::new(),
+            device_lists: DeviceLists { changed: answer.device_lists.changed, left: answer.device_lists.left },
+            device_one_time_keys_count: answer.key_stock.one_time_key_counts.clone(),
+            device_unused_fallback_key_types: answer.key_stock.unused_fallback_key_types.clone(),
         }
     }
 }

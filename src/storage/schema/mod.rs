@@ -4,6 +4,7 @@
 //! media 150–169, delivery 170–189, what comes later from 190.
 
 pub mod delivery;
+pub mod encryption;
 pub mod encryption_messages;
 pub mod key_backup;
 pub mod media;
@@ -21,6 +22,7 @@ pub(super) use meta::{META, NEWEST_POSITION, SCHEMA_VERSION};
 /// Every table, one list per file of this folder.
 pub const ALL: &[&[TableInfo]] = &[
     delivery::TABLES,
+    encryption::TABLES,
     encryption_messages::TABLES,
     key_backup::TABLES,
     media::TABLES,

@@ -11,8 +11,12 @@ pub const LOG: Table<(Position,), Change> = Table::new(10, "log", Family::Log);
 /// The rows of the log that concern one user in person, so that a client which was away for long need not read all others.
 pub const USER_LOG: Table<(OwnedUserId, Position), Change> = Table::new(11, "user_log", Family::Log);
 
+/// The rows of the log that concern everybody who shares a room with a user, whose devices changed: nobody's own rows and no
+/// room's timeline lead to them.
+pub const DEVICE_LIST_LOG: Table<(Position, OwnedUserId), ()> = Table::new(12, "device_list_log", Family::Log);
+
 /// The tables of this file.
-pub(super) const TABLES: &[TableInfo] = &[LOG.info(), USER_LOG.info()];
+pub(super) const TABLES: &[TableInfo] = &[LOG.info(), USER_LOG.info(), DEVICE_LIST_LOG.info()];
 
 /// What happened at a position, and in which room or to which user.
 ///
@@ -65,5 +69,12 @@ pub enum Change {
     Pushers {
         /// Whose pushers they are.
         user: OwnedUserId,
+    },
+    /// A user signed a key in a way that only this user may see.
+    Signed {
+        /// Who signed.
+        user: OwnedUserId,
+        /// Whose key it is.
+        owner: OwnedUserId,
     },
 }

@@ -66,7 +66,10 @@ pub const PUSHER_OWNERS: Table<(String, String, OwnedUserId), OwnedDeviceId> =
 /// When each pusher was last set, in milliseconds since the Unix epoch, stamped with the position from which on it is told of
 /// events; with the key of its pusher.
 pub const PUSHERS_SET: Table<(OwnedUserId, OwnedDeviceId, String, String), Stamped<u64>> =
-    Table::new(35, "pushers_set", Family::Rows);
+    Table::new(40, "pushers_set", Family::Rows);
+/// The device ids that no new device of a user may have, because something else goes by that name.
+pub const RESERVED_DEVICE_IDS: Table<(OwnedUserId, OwnedDeviceId), ()> =
+    Table::new(45, "reserved_device_ids", Family::Rows);
 
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
@@ -86,6 +89,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     PUSHERS.info(),
     PUSHER_OWNERS.info(),
     PUSHERS_SET.info(),
+    RESERVED_DEVICE_IDS.info(),
 ];
 
 /// An account of this server.
@@ -180,6 +184,11 @@ pub struct DeviceTokens {
     pub access: [u8; 32],
     /// The hash of the refresh token, for a client that refreshes.
     pub refresh: Option<[u8; 32]>,
+}
+
+impl DeviceTokens {
+    /// What stands in the place of tokens where a device has none: nothing is known that has this hash.
+    pub const NONE: Self = Self { access: [0; 32], refresh: None };
 }
 
 impl fmt::Debug for DeviceTokens {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The longest name of a device, in characters.
-const MAXIMUM_DISPLAY_NAME: usize = 100;
+pub(super) const MAXIMUM_DISPLAY_NAME: usize = 100;
 
 /// What a user is told about one of their devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,10 +160,13 @@ impl Sessions {
     }
 
     /// Tells those who care about the devices of `user` that these change with `batch`, at its slot 0.
-    pub(super) fn announce_devices(&self, batch: &mut Batch, user: &UserId) {
+    pub fn announce_devices(&self, batch: &mut Batch, user: &UserId) {
         Log::append(batch, 0, &Change::DeviceList { user: user.to_owned() });
         let (notifier, user) = (self.notifier.clone(), user.to_owned());
-        batch.on_visible(move |_| notifier.wake(&user));
+        batch.on_visible(move |_| {
+            notifier.wake(&user);
+            notifier.wake_company_of(&user);
+        });
     }
 
     /// The devices of `user` as they are kept.

@@ -3,6 +3,7 @@
 mod devices;
 mod last_seen;
 mod tokens;
+mod upper_layers;
 
 #[cfg(test)]
 mod tests;

@@ -62,13 +62,11 @@ impl Sessions {
     ///
     /// # Errors
     ///
-    /// `InvalidParam` if the device id is empty or longer than 255 bytes; `NotFound`, `UserDeactivated` or `UserLocked` if
+    /// `InvalidParam` if the device id is empty or longer than 255 bytes; `Forbidden` if it is reserved; `NotFound`, `UserDeactivated` or `UserLocked` if
     /// the account cannot be used.
     pub async fn start(&self, user: &UserId, device: NewDevice) -> Result<Grant> {
         let device_id = device.device_id.unwrap_or_else(DeviceId::new);
-        if !(1..=MAXIMUM_DEVICE_ID).contains(&device_id.as_str().len()) {
-            return Err(Error::invalid("A device id has at least one and at most 255 bytes."));
-        }
+        check_id(&device_id)?;
         let device_id = &*device_id;
         until_settled(|| async {
             let snapshot = self.store.snapshot();
@@ -81,11 +79,15 @@ impl Sessions {
             self.accounts.require_unchanged(&mut batch, user, &account);
             let (grant, tokens) = self.grant(&mut batch, user, device_id, device.refreshing);
             let display_name = match &before {
+                Some(Device { tokens: DeviceTokens::NONE, .. }) => {
+                    return Err(Error::forbidden("This is the id of a device that is not there to log in."));
+                }
                 Some(before) => {
                     self.revoke(&mut batch, before);
                     before.display_name.clone()
                 }
                 None => {
+                    self.require_free_id(&mut batch, &snapshot, user, device_id).await?;
                     self.announce_devices(&mut batch, user);
                     device.display_name.clone()
                 }
@@ -191,4 +193,16 @@ impl Sessions {
         let device = DEVICES.get(snapshot, (&token.user_id, &token.device_id)).await?.ok_or_else(unknown)?;
         Ok((token, device))
     }
+}
+
+/// Checks the id of a new device.
+///
+/// # Errors
+///
+/// `InvalidParam` if it is empty or longer than 255 bytes.
+pub(super) fn check_id(id: &DeviceId) -> Result<()> {
+    if !(1..=MAXIMUM_DEVICE_ID).contains(&id.as_str().len()) {
+        return Err(Error::invalid("A device id has at least one and at most 255 bytes."));
+    }
+    Ok(())
 }
