@@ -7,6 +7,7 @@ mod files;
 mod media_id;
 mod objects;
 mod sweep;
+mod thumbnails;
 mod upload;
 
 #[cfg(test)]
@@ -20,9 +21,10 @@ pub use self::{
     announced::NewAnnouncement,
     download::{Access, Bytes, Content},
     media_id::MediaId,
+    thumbnails::{Fit, Wanted},
     upload::NewFile,
 };
-use self::{arrivals::Arrivals, objects::Objects};
+use self::{arrivals::Arrivals, objects::Objects, thumbnails::Workshop};
 pub use crate::storage::schema::media::File;
 use crate::{
     clock::Clock,
@@ -47,6 +49,8 @@ struct Parts {
     options: config::Media,
     /// Who waits for which file.
     arrivals: Arrivals,
+    /// Where thumbnails are made.
+    workshop: Workshop,
     shutdown: Shutdown,
     /// How long an upload may stand still.
     still: Duration,
@@ -79,6 +83,7 @@ impl Media {
             server_name,
             options,
             arrivals: Arrivals::default(),
+            workshop: Workshop::new(),
             shutdown,
             still: STILL,
             boot: rand::random(),

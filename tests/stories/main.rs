@@ -29,6 +29,7 @@ mod people_see_how_far_others_have_read;
 mod people_see_who_is_online;
 mod people_see_who_is_typing;
 mod people_share_files;
+mod pictures_get_thumbnails;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;
 mod settings_reach_every_device;

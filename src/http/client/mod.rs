@@ -188,8 +188,10 @@ fn files() -> Router<App> {
         .endpoint(media::config)
         .endpoint(media::download)
         .endpoint(media::download_as)
+        .endpoint(media::thumbnail)
         // The addresses of Matrix 1.10 and older
         .endpoint(media::old_config)
         .endpoint(media::old_download)
         .endpoint(media::old_download_as)
+        .endpoint(media::old_thumbnail)
 }

@@ -13,7 +13,7 @@ pub use self::{
     answer::Answer,
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
-    files::id_of,
+    files::{FileAnswer, id_of},
     server::Server,
     sync::Sync,
     user::User,
