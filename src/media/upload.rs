@@ -6,13 +6,17 @@ use ruma::{OwnedMxcUri, OwnedUserId};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{Media, MediaId, objects::Writer};
+use super::{
+    Media, MediaId,
+    files::{Origin, over_quota},
+    objects::Writer,
+};
 use crate::{
     config::UnauthenticatedAccess,
     error::{Error, Kind, Result},
     storage::{
         Batch,
-        schema::media::{FILES, File, LOOSE_OBJECTS, Loose, ObjectId},
+        schema::media::{File, LOOSE_OBJECTS, Loose, ObjectId},
     },
 };
 
@@ -43,7 +47,8 @@ impl Media {
     ///
     /// # Errors
     ///
-    /// `TooLarge`; `InvalidParam` if the name is too long; `Unknown` if the body breaks off.
+    /// `TooLarge`; `Forbidden` if the uploader's quota is used up; `InvalidParam` if the name is too long; `Unknown` if the
+    /// body breaks off.
     pub async fn upload<E: Send>(
         &self,
         new: NewFile,
@@ -51,7 +56,7 @@ impl Media {
     ) -> Result<OwnedMxcUri> {
         let id = MediaId::random();
         let uri = self.uri(&id);
-        self.receive(id, new, body).await.map(|()| uri)
+        self.receive(id, Origin::New, new, body).await.map(|()| uri)
     }
 
     /// Keeps `bytes` as a new file, as [`Media::upload`] does.
@@ -65,15 +70,21 @@ impl Media {
         self.upload(NewFile { size, ..new }, body).await
     }
 
-    async fn receive<E: Send>(
+    pub(super) async fn receive<E: Send>(
         &self,
         id: MediaId,
+        origin: Origin,
         new: NewFile,
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
     ) -> Result<()> {
         if new.size.is_some_and(|size| size > self.max_upload_size()) {
             return Err(self.too_large());
         }
+        let room = self.room_of(new.uploader.as_deref()).await?;
+        if new.size.is_some_and(|size| size > room) {
+            return Err(over_quota());
+        }
+        let now = self.0.clock.millis();
         let name = new.name.as_deref().map(clean_name).transpose()?.filter(|name| !name.is_empty());
         let mut file = File {
             object: rand::random(),
@@ -81,16 +92,18 @@ impl Media {
             content_type: clean_content_type(new.content_type.as_deref()),
             name,
             uploader: new.uploader,
-            created_at: self.0.clock.millis(),
+            created_at: now,
+            used_at: now,
             unauthenticated: self.0.options.unauthenticated_access == UnauthenticatedAccess::On,
+            revision: 0,
         };
         let media = self.clone();
         let work = async move {
             let object = file.object;
             media.loosen(&object, Loose::BeingWritten { boot: media.0.boot }).await?;
             let outcome = async {
-                file.size = media.write(&object, body).await?;
-                media.add(&id, &file).await
+                file.size = media.write(&object, body, room).await?;
+                media.add(&id, origin, &file).await
             };
             let outcome = outcome.await;
             if outcome.is_err() {
@@ -101,10 +114,15 @@ impl Media {
         tokio::spawn(work).await.map_err(Error::internal)?
     }
 
-    /// Writes an object and gives its size.
-    async fn write<E>(&self, object: &ObjectId, body: impl Stream<Item = Result<Bytes, E>> + Unpin) -> Result<u64> {
+    /// Writes an object of at most `room` bytes and gives its size.
+    async fn write<E>(
+        &self,
+        object: &ObjectId,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        room: u64,
+    ) -> Result<u64> {
         let mut writer = self.0.objects.writer(object);
-        match self.fill(&mut writer, body).await {
+        match self.fill(&mut writer, body, room).await {
             Ok(size) => writer.finish().await.map(|()| size),
             Err(error) => {
                 if let Err(cause) = writer.abort().await {
@@ -119,6 +137,7 @@ impl Media {
         &self,
         writer: &mut Writer,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        room: u64,
     ) -> Result<u64> {
         let mut size = 0;
         loop {
@@ -130,19 +149,11 @@ impl Media {
             if size > self.max_upload_size() {
                 return Err(self.too_large());
             }
+            if size > room {
+                return Err(over_quota());
+            }
             writer.write(bytes).await?;
         }
-    }
-
-    /// Makes a file of an object that is whole.
-    async fn add(&self, id: &MediaId, file: &File) -> Result<()> {
-        let key = (&*self.0.server_name, id.as_str());
-        let mut batch = Batch::new();
-        batch.slots(0);
-        FILES.expect(&mut batch, key, None);
-        FILES.put(&mut batch, key, file);
-        LOOSE_OBJECTS.delete(&mut batch, (file.object,));
-        self.0.store.commit(batch).await.map(drop)
     }
 
     fn too_large(&self) -> Error {

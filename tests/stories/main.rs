@@ -4,6 +4,7 @@ mod support;
 
 mod a_badge_shows_what_is_unread;
 mod a_client_keeps_up_with_its_rooms;
+mod a_file_is_announced_before_it_is_there;
 mod a_message_is_sent_once;
 mod a_message_is_taken_back;
 mod a_person_adds_an_email_address;
@@ -37,6 +38,7 @@ mod people_see_who_is_online;
 mod people_see_who_is_typing;
 mod people_send_to_devices;
 mod people_share_files;
+mod pictures_get_thumbnails;
 mod registration_asks_for_an_email_address;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;

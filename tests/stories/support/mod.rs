@@ -17,6 +17,7 @@ pub use self::{
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
     files::id_of,
+    files::{FileAnswer, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
     server::Server,
     sync::Sync,
