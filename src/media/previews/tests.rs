@@ -20,7 +20,8 @@ fn scene() -> Scene {
     let config = config::Config::read(text, Path::new(""), []).unwrap();
     let (folder, store, clock) = (tempfile::tempdir().unwrap(), Store::in_memory(), Clock::manual(1_000));
     let name = server_name!("example.org").to_owned();
-    let media = Media::new(store.clone(), clock.clone(), name, config.media, folder.path()).unwrap();
+    let shutdown = Shutdown::default();
+    let media = Media::new(store.clone(), clock.clone(), shutdown, name, config.media, folder.path()).unwrap();
     let outgoing = Outgoing::new(&config.outgoing).unwrap();
     let previews = Previews::new(store.clone(), clock.clone(), media, outgoing, config.previews);
     Scene { previews, clock, store, _folder: folder }
