@@ -101,8 +101,8 @@ async fn belongings_go_only_when_they_shall() {
         let data = AccountData::new(it.store.clone(), notifier.clone(), PushRules::new(it.store.clone(), notifier));
         let value = ProfileFieldValue::new("org.example.a", 1.into()).unwrap();
         profiles.set(alice(), &value).await.unwrap();
-        let empty = RawValue::from_string("{}".to_owned()).unwrap();
-        data.set(alice(), None, "org.example.a", empty).await.unwrap();
+        let content = RawValue::from_string("{\"n\": 1}".to_owned()).unwrap();
+        data.set(alice(), None, "org.example.a", content).await.unwrap();
 
         deactivate(&it.accounts, &it.sessions, alice(), belongings).await.unwrap();
         assert_eq!(profiles.get(alice()).await.unwrap().iter().count(), left);
