@@ -3,7 +3,10 @@
 //! Nobody learns here whether an account has an address, but who can read its mail: the answer is the same, and the mail
 //! says what is the matter. That is what the specification recommends. Somebody who is logged in is told at once.
 
+use std::sync::Arc;
+
 use ruma::UserId;
+use tracing::Instrument as _;
 
 use super::{
     EMAIL, in_use,
@@ -60,6 +63,18 @@ pub struct ValidationRequest<'a> {
     pub requester: Option<&'a UserId>,
 }
 
+/// A request that is in order.
+struct Wish {
+    purpose: Purpose,
+    address: EmailAddress,
+    /// What is kept of the request.
+    request: [u8; 32],
+    send_attempt: u64,
+    next_link: Option<String>,
+    /// Whether an account has the address.
+    has_account: bool,
+}
+
 /// What became of a request.
 enum Claim {
     /// A mail went out for it before.
@@ -78,8 +93,8 @@ impl EmailValidations {
         self.require_mail(purpose).map(drop)
     }
 
-    fn require_mail(&self, purpose: Purpose) -> Result<&Sending> {
-        self.sending.as_deref().ok_or_else(|| no_mail(purpose))
+    fn require_mail(&self, purpose: Purpose) -> Result<&Arc<Sending>> {
+        self.sending.as_ref().ok_or_else(|| no_mail(purpose))
     }
 
     /// Sends a mail, unless it was sent before, and returns the id of the validation that it belongs to.
@@ -103,12 +118,28 @@ impl EmailValidations {
             return Err(in_use());
         }
 
-        let (id, claim) = until_settled(|| self.claim(&wanted, &address, next_link.as_deref())).await?;
+        let wish = Wish {
+            purpose: wanted.purpose,
+            request: request_hash(wanted.purpose, address.as_str(), wanted.client_secret),
+            send_attempt: wanted.send_attempt,
+            address,
+            next_link,
+            has_account: owner.is_some(),
+        };
+        // A client that does not wait for the mail server must not leave a request behind that counts as sent and is not.
+        let (service, sending) = (self.clone(), sending.clone());
+        let sent = tokio::spawn(async move { service.fulfil(&sending, wish).await }.in_current_span());
+        sent.await.map_err(Error::internal)?
+    }
+
+    /// Sends the mail that somebody may ask for, unless it was sent before.
+    async fn fulfil(&self, sending: &Sending, wish: Wish) -> Result<String> {
+        let (id, claim) = until_settled(|| self.claim(&wish)).await?;
         let Claim::ToSend { token, previous } = claim else { return Ok(id) };
         let link = format!("{}/_commonroom/email/confirm?sid={id}&token={token}", sending.public_url);
         let confirmation = Confirmation { link: &link, code: &in_groups(&token), lifetime: sending.lifetime };
-        let letter = letter(wanted.purpose, owner.is_some(), confirmation);
-        match sending.mailer.send(address.as_str(), letter).await {
+        let letter = letter(wish.purpose, wish.has_account, confirmation);
+        match sending.mailer.send(wish.address.as_str(), letter).await {
             Ok(()) => Ok(id),
             Err(failure) => {
                 until_settled(|| self.give_back(&id, &token, previous)).await?;
@@ -118,14 +149,8 @@ impl EmailValidations {
     }
 
     /// Notes that this request's mail goes out now, so that the same request at the same time sends no other.
-    async fn claim(
-        &self,
-        wanted: &ValidationRequest<'_>,
-        address: &EmailAddress,
-        next_link: Option<&str>,
-    ) -> Result<(String, Claim)> {
-        let (now, snapshot) = (self.clock.millis(), self.store.snapshot());
-        let request = request_hash(wanted.purpose, address.as_str(), wanted.client_secret);
+    async fn claim(&self, wish: &Wish) -> Result<(String, Claim)> {
+        let (now, snapshot, request) = (self.clock.millis(), self.store.snapshot(), wish.request);
         let known = VALIDATION_REQUESTS.get(&snapshot, (request,)).await?;
         let existing = match &known {
             Some(id) => VALIDATIONS.get(&snapshot, (id,)).await?.map(|validation| (id.clone(), validation)),
@@ -133,7 +158,7 @@ impl EmailValidations {
         };
         let existing = existing.filter(|(_, validation)| now < validation.ends_at);
         if let Some((id, validation)) = &existing
-            && validation.send_attempt.is_some_and(|last| wanted.send_attempt <= last)
+            && validation.send_attempt.is_some_and(|last| wish.send_attempt <= last)
         {
             return Ok((id.clone(), Claim::Sent));
         }
@@ -148,30 +173,13 @@ impl EmailValidations {
         };
         let (id, previous) = match existing.filter(|(_, validation)| is_open(validation)) {
             Some((id, validation)) => {
-                let mut again = validation.clone();
-                again.tokens.push(secrets::hash(&token));
-                let surplus = again.tokens.len().saturating_sub(MAXIMUM_TOKENS);
-                again.tokens.drain(..surplus);
-                again.send_attempt = Some(wanted.send_attempt);
-                again.ends_at = ends_at;
-                again.next_link = next_link.map(str::to_owned);
+                let again = mailed_again(&validation, wish, secrets::hash(&token), ends_at);
                 validations::replace(&mut batch, &id, &validation, &again);
                 (id, validation.send_attempt)
             }
             None => {
                 let id = secrets::random_text(ID_LENGTH);
-                let validation = Validation {
-                    purpose: wanted.purpose,
-                    address: address.as_str().to_owned(),
-                    request,
-                    send_attempt: Some(wanted.send_attempt),
-                    tokens: vec![secrets::hash(&token)],
-                    failures: 0,
-                    validated_at: None,
-                    ends_at,
-                    next_link: next_link.map(str::to_owned),
-                };
-                VALIDATIONS.put(&mut batch, (&id,), &validation);
+                VALIDATIONS.put(&mut batch, (&id,), &begun(wish, secrets::hash(&token), ends_at));
                 VALIDATION_ENDS.put(&mut batch, (ends_at, &id), &());
                 (id, None)
             }
@@ -219,6 +227,31 @@ impl Sending {
             url.host_str().is_some_and(|host| self.next_link_domains.iter().any(|trusted| trusted == host));
         Ok(is_trusted.then(|| url.into()))
     }
+}
+
+/// The validation that a first request leads to.
+fn begun(wish: &Wish, token: [u8; 32], ends_at: u64) -> Validation {
+    Validation {
+        purpose: wish.purpose,
+        address: wish.address.as_str().to_owned(),
+        request: wish.request,
+        send_attempt: Some(wish.send_attempt),
+        tokens: vec![token],
+        failures: 0,
+        validated_at: None,
+        ends_at,
+        next_link: wish.next_link.clone(),
+    }
+}
+
+/// A validation for which another mail goes out. The mails before it go on working, since nobody knows which one is read.
+fn mailed_again(before: &Validation, wish: &Wish, token: [u8; 32], ends_at: u64) -> Validation {
+    let mut tokens = before.tokens.clone();
+    tokens.push(token);
+    let surplus = tokens.len().saturating_sub(MAXIMUM_TOKENS);
+    tokens.drain(..surplus);
+    let (send_attempt, next_link) = (Some(wish.send_attempt), wish.next_link.clone());
+    Validation { tokens, send_attempt, ends_at, next_link, ..before.clone() }
 }
 
 /// Adds to `batch` that some validations go that have been over for long.
