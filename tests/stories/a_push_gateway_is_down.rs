@@ -9,6 +9,7 @@ struct Scene {
     server: Server,
     room: String,
     alice: User,
+    bob: User,
     bobs: Gateway,
     carols: Gateway,
 }
@@ -25,7 +26,7 @@ async fn scene() -> Scene {
     let (bobs, carols) = (Gateway::start().await, Gateway::start().await);
     bobs.tell(&bob, "bob", json!({})).await;
     carols.tell(&carol, "carol", json!({})).await;
-    Scene { server, room, alice, bobs, carols }
+    Scene { server, room, alice, bob, bobs, carols }
 }
 
 impl Scene {
@@ -112,4 +113,16 @@ async fn what_happened_while_the_server_was_killed_is_told_after_it() {
     scene.server.kill_and_restart().await;
     scene.carols.behave(Manner::Takes);
     expect(&scene.carols, &events).await;
+}
+
+#[tokio::test]
+async fn an_app_that_names_another_gateway_is_told_at_once() {
+    let scene = scene().await;
+    scene.bobs.behave(Manner::Answers(503));
+    let events = scene.say(&["one"]).await;
+    scene.bobs.called_after(3).await;
+    // The next attempt is in eight seconds, and the one after in sixteen.
+    let other = Gateway::start().await;
+    other.tell(&scene.bob, "bob", json!({})).await;
+    expect(&other, &events).await;
 }

@@ -163,3 +163,24 @@ async fn another_service_learns_who_a_person_is_and_no_more() {
     }
     server.stranger().with_token(secret).get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
 }
+
+#[tokio::test]
+async fn what_a_device_does_with_its_own_notifications_is_forgotten_with_the_device() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let phone = alice.log_in_again().await;
+    let kind = format!("org.matrix.msc3890.local_notification_settings.{}", phone.device_id);
+    let path = format!("user/{}/account_data/{kind}", alice.id);
+    alice.put(&path, json!({"is_silenced": true})).await.expect_ok();
+    let own =
+        format!("user/{}/account_data/org.matrix.msc3890.local_notification_settings.{}", alice.id, alice.device_id);
+    alice.put(&own, json!({"is_silenced": false})).await.expect_ok();
+    let first = alice.sync().await;
+
+    phone.post("logout", json!({})).await.expect_ok();
+    alice.get(&path).await.expect_error(404, "M_NOT_FOUND");
+    assert_eq!(alice.get(&own).await.expect_ok(), json!({"is_silenced": false}));
+    let news = alice.sync_since(first.next_batch()).await;
+    assert_eq!(Sync::newest(&news.0["account_data"], &kind).unwrap()["content"], json!({}), "other devices hear of it");
+    assert!(Sync::newest(&alice.sync().await.0["account_data"], &kind).is_none());
+}

@@ -130,6 +130,13 @@ impl Lines {
         Ok(())
     }
 
+    /// Takes note that a worker ended without resting, so that the next note starts another one.
+    pub fn abandon(&self, key: &Key) {
+        if let Some(line) = self.lock().lines.get_mut(key) {
+            line.running = false;
+        }
+    }
+
     /// Takes out the courses of all workers that rest.
     pub fn courses(&self) -> Vec<(Key, Box<Course>)> {
         let mut inner = self.lock();

@@ -96,3 +96,6 @@ impl Key {
         PusherIds::new(self.pushkey.clone(), self.app_id.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

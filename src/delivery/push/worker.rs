@@ -1,6 +1,6 @@
 //! The worker of one pusher: asks what its user is to be told, tells the gateway in order, and keeps how far it is.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, thread, time::Duration};
 
 use ruma::{OwnedRoomId, events::room::member::MembershipState};
 use tokio::{
@@ -9,7 +9,13 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Key, Push, RETRY, content, course::Course, gateways::Outcome, lines::Taken, progress};
+use super::{
+    Key, Push, RETRY, content,
+    course::Course,
+    gateways::Outcome,
+    lines::{Lines, Taken},
+    progress,
+};
 use crate::{
     error::Result,
     matrix::event::Event,
@@ -41,9 +47,24 @@ enum Message {
     NoBadge,
 }
 
+/// Sees to it that a pusher whose worker panics gets another one.
+struct Watch<'a> {
+    lines: &'a Lines,
+    key: &'a Key,
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.lines.abandon(self.key);
+        }
+    }
+}
+
 impl Push {
     /// Works for one pusher until there is nothing to do.
     pub(super) async fn work(self, key: Key) {
+        let _watch = Watch { lines: &self.shared.lines, key: &key };
         let (mut course, renewed) = self.shared.lines.start(&key);
         while !self.shared.shutdown.has_begun() {
             let mut taken = self.shared.lines.take(&key);

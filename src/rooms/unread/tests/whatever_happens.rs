@@ -2,14 +2,23 @@
 
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseError};
 use ruma::{
-    UserId,
+    OwnedEventId, UserId,
+    api::client::push::get_notifications::v3::Notification,
+    device_id,
     events::receipt::ReceiptThread,
-    push::{NewPushRule, NewSimplePushRule, RuleKind},
+    push::{Action, NewPushRule, NewSimplePushRule, RuleKind},
 };
 use serde_json::{Value, json, value::to_raw_value};
 
-use super::{Scene, mention, people};
-use crate::users::Place;
+use super::{Counts, MissedRequest, Scene, mention, people};
+use crate::{
+    rooms::Reader,
+    storage::{Order, Position},
+    users::Place,
+};
+
+/// More than is ever said in a test.
+const ALL: MissedRequest = MissedRequest { before: None, limit: 1_000, only_highlights: false };
 
 /// Something that somebody does, whose number in [`people`] comes first.
 #[derive(Clone, Debug)]
@@ -116,7 +125,8 @@ impl Scene {
             let known = self.rooms.shared.unread.folds.get(&(who.to_owned(), self.id.clone()));
             self.rooms.shared.unread.folds.remove(&(who.to_owned(), self.id.clone()));
             let anew = self.unread(who).await;
-            prop_assert_eq!(remembered, anew, "{}", who);
+            prop_assert_eq!(&remembered, &anew, "{}", who);
+            self.check_list(who, anew.total()).await?;
             // The memory stays as old as it was, so that it has further to go next time.
             if let Some(known) = known {
                 self.rooms.shared.unread.folds.insert((who.to_owned(), self.id.clone()), known);
@@ -124,6 +134,45 @@ impl Scene {
         }
         Ok(())
     }
+}
+
+impl Scene {
+    /// The list of what somebody was notified of has as many unread events as the counts say, and just of these a phone is told.
+    async fn check_list(&self, who: &UserId, counts: Counts) -> Result<(), TestCaseError> {
+        let reader = Reader { user: who, device: device_id!("D") };
+        let listed = self.rooms.missed(reader, ALL).await.unwrap().notifications;
+        let unread: Vec<_> = listed.iter().filter(|it| !it.read).collect();
+        let highlights = unread.iter().filter(|it| it.actions.iter().any(Action::is_highlight)).count() as u64;
+        prop_assert_eq!((unread.len() as u64, highlights), (counts.notifications, counts.highlights), "{}", who);
+
+        let mut pages = Vec::new();
+        let mut before = None;
+        loop {
+            let page = self.rooms.missed(reader, MissedRequest { before, limit: 3, ..ALL }).await.unwrap();
+            pages.extend(page.notifications.iter().map(id_of));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        prop_assert_eq!(pages, listed.iter().map(id_of).collect::<Vec<_>>());
+
+        let snapshot = self.rooms.shared.store.snapshot();
+        let room = self.rooms.room(&self.id).await.unwrap();
+        let mut told = Vec::new();
+        let all = (Position::ZERO, snapshot.position());
+        for place in self.rooms.places_of_news(&snapshot, &room, who, all).await.unwrap() {
+            let news = self.rooms.news(&snapshot, &room, who, Order::Live(place)).await.unwrap();
+            told.extend(news.map(|news| news.event.event.id));
+        }
+        told.reverse();
+        prop_assert_eq!(told, unread.into_iter().map(id_of).collect::<Vec<_>>(), "{}", who);
+        Ok(())
+    }
+}
+
+fn id_of(notification: &Notification) -> OwnedEventId {
+    notification.event.get_field("event_id").unwrap().unwrap()
 }
 
 proptest! {
