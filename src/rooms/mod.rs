@@ -66,6 +66,7 @@ pub use self::{
     room::Room,
     server_notices::{Notice, NoticeRequest, NoticeSettings},
     state::RoomState,
+    stretch::Stretch,
     timeline::{Page, PageRequest, TimelineEvent},
     unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},

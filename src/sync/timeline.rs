@@ -1,12 +1,12 @@
 //! The newest events of a room in a sync.
 
-use ruma::{OwnedUserId, api::client::sync::sync_events::v3::Timeline};
+use ruma::{OwnedRoomId, OwnedUserId, api::client::sync::sync_events::v3::Timeline};
 
 use super::{Reading, Sync, joined::Known};
 use crate::{
     error::Result,
     matrix::event_filter::passes,
-    rooms::{Page, PageRequest, PageToken, Recipient, Room, TimelineEvent, Viewer},
+    rooms::{Page, PageRequest, PageToken, Recipient, Room, Stretch, TimelineEvent, Viewer},
     storage::{Direction, KeyRange, Order},
 };
 
@@ -52,12 +52,7 @@ pub(super) async fn section(
     let filter = &reading.filter.room.timeline;
     let wished = filter.limit.map_or(DEFAULT_LIMIT, |limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX));
     let limit = wished.min(HIGHEST_LIMIT);
-    let newest = KeyRange::prefix_until((&room.id,), Order::Live(reading.until()));
-    // After a gap in the user's membership nothing is known any more, but the range need not reach back beyond the token.
-    let range = match known {
-        Known::Nothing => newest,
-        Known::Until(since) => newest.and(KeyRange::prefix_after((&room.id,), Order::Live(since))),
-    };
+    let (range, has_gap) = contiguous(reading, room, viewer, known);
     let request = PageRequest { room, range, direction: Direction::Reverse, limit };
     let Page { mut events, more_after, .. } =
         sync.rooms.page(&reading.snapshot, request, viewer, |event| passes(filter, event)).await?;
@@ -66,12 +61,35 @@ pub(super) async fn section(
     // A client that knows the room from its invitation takes `prev_batch`, from which it asks for what is older, only when
     // there is a gap; what it was not there for is one.
     let newly_joined = known == Known::Nothing && reading.since.is_some();
-    section.timeline.limited = more_after.is_some() || newly_joined;
+    section.timeline.limited = more_after.is_some() || newly_joined || has_gap;
     if section.timeline.prev_batch.is_none() && (section.timeline.limited || known == Known::Nothing) {
         let since = reading.since_position().unwrap_or(reading.until());
         section.timeline.prev_batch = Some(PageToken::at(since).known_until(reading.until()).to_string());
     }
     Ok(section)
+}
+
+/// The part of the room's timeline that the answer may bring, and whether the user may see something that is behind a gap before
+/// it.
+///
+/// Clients make the state out of the state at the first event and the events after it, so that nothing may be hidden between
+/// the two: what was said before the last place that the user may not see has to be asked for.
+fn contiguous(reading: &Reading, room: &Room, viewer: &Viewer, known: Known) -> (KeyRange<(OwnedRoomId, Order)>, bool) {
+    let newest = KeyRange::prefix_until((&room.id,), Order::Live(reading.until()));
+    let since = match known {
+        Known::Nothing => None,
+        Known::Until(since) => Some(Order::Live(since)),
+    };
+    let range = match since {
+        None => newest,
+        Some(since) => newest.and(KeyRange::prefix_after((&room.id,), since)),
+    };
+    let stretches = viewer.visible_stretches();
+    let has_gap = |last: &Stretch| stretches.len() > 1 && last.from > since;
+    match stretches.last() {
+        Some(last) if has_gap(last) => (range.and(last.rows(&room.id)), true),
+        _ => (range, false),
+    }
 }
 
 /// A timeline of exactly these events.

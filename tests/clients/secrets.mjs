@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 
+import { compareEmoji } from "./support/emoji.mjs";
 import { EncryptingDevice } from "./support/encrypting_device.mjs";
 import { matches, shows } from "./support/expectations.mjs";
 import { PASSWORD, play } from "./support/play.mjs";
@@ -17,7 +18,8 @@ async function story(server) {
     const said = await talk(roomId, alice, bob);
     await shareAFile(roomId, alice, bob);
     const laptop = await recoverOnANewDevice(server, roomId, { alice, bob, recoveryKey, said });
-    await goOnAfterACrash(server, roomId, [alice, bob, laptop]);
+    const tablet = await trustAnotherDevice(server, roomId, { alice, bob });
+    await goOnAfterACrash(server, roomId, { "alice's phone": alice, bob, "her laptop": laptop, "her tablet": tablet });
 }
 
 async function setUp(server) {
@@ -128,25 +130,44 @@ async function recoverOnANewDevice(server, roomId, { alice, bob, recoveryKey, sa
     return laptop;
 }
 
-async function goOnAfterACrash(server, roomId, devices) {
+async function trustAnotherDevice(server, roomId, { alice, bob }) {
+    console.log("Another device, without the recovery key");
+    const texts = alice.shownTexts(roomId);
+    const tablet = await step("alice logs in on a tablet, which can read nothing yet", async () => {
+        const tablet = await (await EncryptingDevice.logIn(server.url, "alice", PASSWORD, "tablet")).start();
+        await eventually("what it cannot read", () => tablet.undecryptable(roomId).length === texts.length);
+        return tablet;
+    });
+    await step("she compares emoji on her tablet and her phone", () => compareEmoji(tablet, alice));
+    await step("bob hears that she vouches for the tablet", () =>
+        eventually("bob sees it", () => bob.trusts(alice.userId, tablet.deviceId)),
+    );
+    await step("the phone tells the tablet the backup's secret, and the tablet reads everything", async () => {
+        await eventually("the secret", () => tablet.crypto.getSessionBackupPrivateKey());
+        await shows(tablet, roomId, texts);
+    });
+    return tablet;
+}
+
+async function goOnAfterACrash(server, roomId, people) {
     console.log("The server crashes");
     await server.killAndRestart();
-    for (const [number, device] of devices.entries()) {
-        const text = `Still here, says ${device}`;
-        await step(`${device} speaks, and all others read it`, async () => {
-            await device.say(roomId, text);
-            for (const other of devices) {
-                await eventually(`${other} reads it`, () => matches(other.shownTexts(roomId).at(-1), text));
-            }
-        });
-        if (number === 0) {
-            await step("also with keys that are made anew", async () => {
-                await device.crypto.forceDiscardSession(roomId);
-                await device.say(roomId, "New keys");
-                for (const other of devices) {
-                    await eventually(`${other} reads it`, () => matches(other.shownTexts(roomId).at(-1), "New keys"));
-                }
-            });
+    const devices = Object.values(people);
+    const everybodyReads = async (text) => {
+        for (const device of devices) {
+            await eventually(`${device} reads it`, () => matches(device.shownTexts(roomId).at(-1), text));
         }
+    };
+    for (const [name, device] of Object.entries(people)) {
+        await step(`${name} speaks, and all others read it`, async () => {
+            await device.say(roomId, `Still here, ${name}`);
+            await everybodyReads(`Still here, ${name}`);
+        });
     }
+    await step("bob makes new keys, which reach everybody after one more crash", async () => {
+        await people.bob.crypto.forceDiscardSession(roomId);
+        await server.killAndRestart();
+        await people.bob.say(roomId, "New keys");
+        await everybodyReads("New keys");
+    });
 }

@@ -259,3 +259,35 @@ async fn joining_and_inviting_in_a_hurry_has_a_limit() {
     }
     alice.act(&room, "invite", json!({"user_id": bob.id})).await.expect_error(429, "M_LIMIT_EXCEEDED");
 }
+
+#[tokio::test]
+async fn whoever_comes_later_learns_all_of_the_state_and_sees_nothing_of_how_it_came_about() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let encryption = json!({"algorithm": "m.megolm.v1.aes-sha2"});
+    let initial = json!([{"type": "m.room.encryption", "state_key": "", "content": encryption}]);
+    let parameters = json!({"preset": "private_chat", "invite": [bob.id], "initial_state": initial, "name": "Tea"});
+    let room = alice.create_room_with(parameters).await;
+    let invited = bob.sync().await.next_batch().to_owned();
+    bob.join(&room).await;
+    for sync in [bob.sync_since(&invited).await, bob.sync().await] {
+        assert_eq!(sync.state(&room, "m.room.encryption", ""), Some(&encryption));
+        assert_eq!(sync.state(&room, "m.room.name", ""), Some(&json!({"name": "Tea"})));
+        let names = sync.timeline(&room).iter().filter(|event| event["type"] == "m.room.name");
+        assert_eq!((names.count(), &sync.joined(&room)["timeline"]["limited"]), (0, &json!(true)));
+    }
+
+    let was_there = bob.sync().await.next_batch().to_owned();
+    alice.send_text(&room, "bob hears this").await;
+    bob.leave(&room).await;
+    alice.set_state(&room, "m.room.name", "", json!({"name": "Cake"})).await;
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
+    let sync = bob.sync_since(&was_there).await;
+    assert_eq!(sync.state(&room, "m.room.name", ""), Some(&json!({"name": "Cake"})));
+    assert_eq!(sync.joined(&room)["timeline"]["limited"], true);
+    let before = sync.joined(&room)["timeline"]["prev_batch"].as_str().unwrap();
+    let page = bob.get(&format!("rooms/{}/messages?dir=b&from={before}", encode(&room))).await.expect_ok();
+    let texts: Vec<_> = page["chunk"].as_array().unwrap().iter().map(|event| &event["content"]["body"]).collect();
+    assert!(texts.contains(&&json!("bob hears this")), "what he may see of before can be asked for");
+}
