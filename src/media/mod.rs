@@ -1,6 +1,9 @@
 //! Files and pictures: their bytes in an object store, and what is known of them in tables.
 
+mod announced;
+mod arrivals;
 mod download;
+mod files;
 mod media_id;
 mod objects;
 mod previews;
@@ -15,18 +18,20 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use ruma::{OwnedMxcUri, OwnedServerName, ServerName};
 
-use self::objects::Objects;
 pub use self::{
+    announced::NewAnnouncement,
     download::{Access, Bytes, Content},
     media_id::MediaId,
     previews::Previews,
     upload::NewFile,
 };
+use self::{arrivals::Arrivals, objects::Objects};
 pub use crate::storage::schema::media::File;
 use crate::{
     clock::Clock,
     config,
     error::{Error, Result},
+    shutdown::Shutdown,
     storage::Store,
 };
 
@@ -43,6 +48,9 @@ struct Parts {
     clock: Clock,
     server_name: OwnedServerName,
     options: config::Media,
+    /// Who waits for which file.
+    arrivals: Arrivals,
+    shutdown: Shutdown,
     /// How long an upload may stand still.
     still: Duration,
     /// A number that no other run of the server has.
@@ -58,6 +66,7 @@ impl Media {
     pub fn new(
         store: Store,
         clock: Clock,
+        shutdown: Shutdown,
         server_name: OwnedServerName,
         options: config::Media,
         folder: &Path,
@@ -66,7 +75,17 @@ impl Media {
             Some(s3) => Objects::in_s3(&s3)?,
             None => Objects::in_folder(folder)?,
         };
-        Ok(Self(Arc::new(Parts { store, objects, clock, server_name, options, still: STILL, boot: rand::random() })))
+        Ok(Self(Arc::new(Parts {
+            store,
+            objects,
+            clock,
+            server_name,
+            options,
+            arrivals: Arrivals::default(),
+            shutdown,
+            still: STILL,
+            boot: rand::random(),
+        })))
     }
 
     /// The largest file that can be uploaded, in bytes.

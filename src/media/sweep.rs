@@ -1,4 +1,4 @@
-//! What has to go in the background: objects that no row names.
+//! What has to go in the background: objects that no row names, and announcements that came to nothing.
 
 use std::time::Duration;
 
@@ -11,12 +11,16 @@ use crate::{
     shutdown::Shutdown,
     storage::{
         Direction, KeyRange,
-        schema::media::{LOOSE_OBJECTS, Loose},
+        schema::media::{ANNOUNCED_BY_END, LOOSE_OBJECTS, Loose},
     },
 };
 
 /// How long what has to go may stay.
 const INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How long an upload that began in time may take to the end.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(24 * 3600);
+/// How many rows are looked at together.
+const AT_ONCE: usize = 100;
 
 impl Media {
     /// Sweeps at once and then every few minutes, until the server stops.
@@ -39,7 +43,25 @@ impl Media {
 
     /// Deletes what has to go, at a cost that grows with that and not with what stays.
     pub(super) async fn sweep(&self) -> Result<()> {
+        self.sweep_announced().await?;
         self.sweep_loose_objects().await
+    }
+
+    /// Forgets files that were announced and never uploaded.
+    async fn sweep_announced(&self) -> Result<()> {
+        let now = self.0.clock.millis();
+        let begun_by = now.saturating_sub(LONGEST_UPLOAD.as_millis() as u64);
+        loop {
+            let range = KeyRange::before((begun_by,));
+            let snapshot = self.0.store.snapshot();
+            let old = ANNOUNCED_BY_END.scan(&snapshot, range, Direction::Forward, AT_ONCE).await?;
+            for ((end, id), ()) in &old {
+                self.forget_announced(*end, id).await?;
+            }
+            if old.len() < AT_ONCE {
+                return Ok(());
+            }
+        }
     }
 
     /// Deletes what a crash left behind, and what could not be deleted before.

@@ -12,6 +12,7 @@ use crate::{
     clock::Clock,
     config,
     error::{Error, Kind, Result},
+    shutdown::Shutdown,
     storage::{
         Direction, KeyRange, Store,
         schema::media::{FILES, File, LOOSE_OBJECTS, Loose},
@@ -23,6 +24,7 @@ const MEBIBYTE: u64 = 1 << 20;
 struct Scene {
     media: Media,
     store: Store,
+    clock: Clock,
     folder: TempDir,
 }
 
@@ -33,8 +35,9 @@ impl Scene {
 
     fn with(options: config::Media) -> Self {
         let (store, folder) = (Store::in_memory(), tempfile::tempdir().unwrap());
-        let media = media(&store, folder.path(), options);
-        Self { media, store, folder }
+        let clock = Clock::manual(1_000_000);
+        let media = media(&store, &clock, folder.path(), options);
+        Self { media, store, clock, folder }
     }
 
     /// How many files are in the folder, however deep.
@@ -53,9 +56,9 @@ impl Scene {
     }
 }
 
-fn media(store: &Store, folder: &Path, options: config::Media) -> Media {
+fn media(store: &Store, clock: &Clock, folder: &Path, options: config::Media) -> Media {
     let server_name = server_name!("example.org").to_owned();
-    Media::new(store.clone(), Clock::manual(1_000), server_name, options, folder).unwrap()
+    Media::new(store.clone(), clock.clone(), Shutdown::default(), server_name, options, folder).unwrap()
 }
 
 fn count(folder: &Path) -> usize {
@@ -72,6 +75,8 @@ fn pieces(total: usize) -> Vec<Bytes> {
     let bytes: Vec<u8> = (0..total).map(|n| (n % 251) as u8).collect();
     bytes.chunks(70_001).map(Bytes::copy_from_slice).collect()
 }
+
+mod announced;
 
 #[tokio::test]
 async fn a_file_in_many_parts_comes_back_as_it_was() {
@@ -159,7 +164,12 @@ async fn frozen_means_what_was_uploaded_before() {
     use config::UnauthenticatedAccess::{Frozen, Off, On};
     let scene = Scene::new();
     let with = |unauthenticated_access| {
-        media(&scene.store, scene.folder.path(), config::Media { unauthenticated_access, ..config::Media::default() })
+        media(
+            &scene.store,
+            &scene.clock,
+            scene.folder.path(),
+            config::Media { unauthenticated_access, ..config::Media::default() },
+        )
     };
     let keep = async |media: &Media| media.keep(by_alice(), Bytes::from_static(b"content")).await.unwrap();
     let (before, after) = (keep(&with(On)).await, keep(&with(Frozen)).await);

@@ -6,13 +6,13 @@ use ruma::{OwnedMxcUri, OwnedUserId};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{Media, MediaId, objects::Writer};
+use super::{Media, MediaId, files::Origin, objects::Writer};
 use crate::{
     config::UnauthenticatedAccess,
     error::{Error, Kind, Result},
     storage::{
         Batch,
-        schema::media::{FILES, File, LOOSE_OBJECTS, Loose, ObjectId},
+        schema::media::{File, LOOSE_OBJECTS, Loose, ObjectId},
     },
 };
 
@@ -51,7 +51,7 @@ impl Media {
     ) -> Result<OwnedMxcUri> {
         let id = MediaId::random();
         let uri = self.uri(&id);
-        self.receive(id, new, body).await.map(|()| uri)
+        self.receive(id, Origin::New, new, body).await.map(|()| uri)
     }
 
     /// Keeps `bytes` as a new file, as [`Media::upload`] does.
@@ -65,9 +65,10 @@ impl Media {
         self.upload(NewFile { size, ..new }, body).await
     }
 
-    async fn receive<E: Send>(
+    pub(super) async fn receive<E: Send>(
         &self,
         id: MediaId,
+        origin: Origin,
         new: NewFile,
         body: impl Stream<Item = Result<Bytes, E>> + Send + Unpin + 'static,
     ) -> Result<()> {
@@ -90,7 +91,7 @@ impl Media {
             media.loosen(&object, Loose::BeingWritten { boot: media.0.boot }).await?;
             let outcome = async {
                 file.size = media.write(&object, body).await?;
-                media.add(&id, &file).await
+                media.add(&id, origin, &file).await
             };
             let outcome = outcome.await;
             if outcome.is_err() {
@@ -132,17 +133,6 @@ impl Media {
             }
             writer.write(bytes).await?;
         }
-    }
-
-    /// Makes a file of an object that is whole.
-    async fn add(&self, id: &MediaId, file: &File) -> Result<()> {
-        let key = (&*self.0.server_name, id.as_str());
-        let mut batch = Batch::new();
-        batch.slots(0);
-        FILES.expect(&mut batch, key, None);
-        FILES.put(&mut batch, key, file);
-        LOOSE_OBJECTS.delete(&mut batch, (file.object,));
-        self.0.store.commit(batch).await.map(drop)
     }
 
     fn too_large(&self) -> Error {

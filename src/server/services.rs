@@ -65,6 +65,7 @@ impl Ready {
         let media = Media::new(
             store.clone(),
             clock.clone(),
+            shutdown.clone(),
             config.server_name.clone(),
             config.media.clone(),
             &config.media_folder(),

@@ -4,6 +4,7 @@ mod support;
 
 mod a_badge_shows_what_is_unread;
 mod a_client_keeps_up_with_its_rooms;
+mod a_file_is_announced_before_it_is_there;
 mod a_message_is_sent_once;
 mod a_message_is_taken_back;
 mod a_person_adds_an_email_address;

@@ -10,11 +10,13 @@ use ruma::{
     api::client::{
         authenticated_media::{get_content, get_content_as_filename, get_media_config},
         media::{
-            create_content, get_content as old_content, get_content_as_filename as old_content_as,
-            get_media_config as old_media_config,
+            create_content, create_content_async, create_mxc_uri, get_content as old_content,
+            get_content_as_filename as old_content_as, get_media_config as old_media_config,
         },
     },
 };
+
+use serde_json::{Value, json};
 
 use super::file_answer::{Asked, answer};
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
         rate_limit::{Limit, RateLimits},
         streamed::Streamed,
     },
@@ -43,6 +46,37 @@ pub async fn upload(
     };
     let uri = media.upload(new, body.into_data_stream()).await?;
     Ok(Reply(create_content::v3::Response::new(uri)))
+}
+
+pub async fn announce(
+    State(media): State<Media>,
+    State(limits): State<RateLimits>,
+    caller: Caller,
+    _: Request<create_mxc_uri::v1::Request>,
+) -> Answer<create_mxc_uri::v1::Response> {
+    caller.spend(&limits, Limit::Uploads)?;
+    let announcement = media.announce(&caller.user_id).await?;
+    let mut answer = create_mxc_uri::v1::Response::new(announcement.uri);
+    answer.unused_expires_at = Some(announcement.expires_at);
+    Ok(Reply(answer))
+}
+
+pub async fn upload_announced(
+    State(media): State<Media>,
+    State(limits): State<RateLimits>,
+    caller: Caller,
+    Streamed { request, size, body }: Streamed<create_content_async::v3::Request>,
+) -> Result<Json<Value>> {
+    caller.spend(&limits, Limit::Uploads)?;
+    let new = NewFile {
+        uploader: Some(caller.user_id.clone()),
+        content_type: request.content_type,
+        name: request.filename,
+        size,
+    };
+    media.upload_announced(&request.server_name, &request.media_id, new, body.into_data_stream()).await?;
+    // ruma has no way to make its response.
+    Ok(Json(json!({})))
 }
 
 pub async fn config(

@@ -217,6 +217,8 @@ fn people() -> Router<App> {
 fn files() -> Router<App> {
     Router::new()
         .endpoint(media::upload)
+        .endpoint(media::announce)
+        .endpoint(media::upload_announced)
         .endpoint(media::config)
         .endpoint(media::download)
         .endpoint(media::download_as)

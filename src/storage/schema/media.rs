@@ -12,8 +12,18 @@ pub const FILES: Table<(OwnedServerName, String), File> = Table::new(150, "files
 /// be deleted.
 pub const LOOSE_OBJECTS: Table<(ObjectId,), Loose> = Table::new(151, "loose_objects", Family::Rows);
 
+/// The files that were announced and are not there yet, by the second part of their URI; they are all of this server.
+pub const ANNOUNCED: Table<(String,), Announced> = Table::new(152, "announced_files", Family::Rows);
+
+/// Which file each of a user's announcements is for, numbered from 0, so that the number bounds how many there can be.
+pub const ANNOUNCEMENTS: Table<(OwnedUserId, u32), Announcement> = Table::new(153, "announcements", Family::Rows);
+
+/// The announced files by when they expire, so that old ones are found without a look at the others.
+pub const ANNOUNCED_BY_END: Table<(u64, String), ()> = Table::new(154, "announced_by_end", Family::Rows);
+
 /// The tables of this file.
-pub(super) const TABLES: &[TableInfo] = &[FILES.info(), LOOSE_OBJECTS.info()];
+pub(super) const TABLES: &[TableInfo] =
+    &[FILES.info(), LOOSE_OBJECTS.info(), ANNOUNCED.info(), ANNOUNCEMENTS.info(), ANNOUNCED_BY_END.info()];
 
 /// The random number that names an object.
 pub type ObjectId = [u8; 16];
@@ -47,4 +57,24 @@ pub enum Loose {
     },
     /// It is to be deleted.
     Discarded,
+}
+
+/// A file that is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Who announced it, and may upload it.
+    pub by: OwnedUserId,
+    /// Which of the user's announcements it is.
+    pub number: u32,
+    /// When its upload must have begun, in milliseconds since the Unix epoch.
+    pub expires_at: u64,
+}
+
+/// One of a user's announcements.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// The file, by the second part of its URI.
+    pub id: String,
+    /// When its upload must have begun; the number is free then.
+    pub expires_at: u64,
 }
