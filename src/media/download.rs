@@ -48,7 +48,9 @@ impl Media {
             None if access == Access::Unauthenticated && choice != UnauthenticatedAccess::On => None,
             None => self.wait_for(&id, patience.min(LONGEST_WAIT)).await?,
         };
-        found.filter(|file| self.admits(file, access)).ok_or_else(refused)
+        let file = found.filter(|file| self.admits(file, access)).ok_or_else(refused)?;
+        self.note_use(&id, &file);
+        Ok(file)
     }
 
     /// A file that may have been announced, when it comes.

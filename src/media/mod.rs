@@ -9,6 +9,7 @@ mod objects;
 mod previews;
 mod remove;
 mod sweep;
+mod thumbnails;
 mod upload;
 
 #[cfg(test)]
@@ -23,9 +24,10 @@ pub use self::{
     download::{Access, Bytes, Content},
     media_id::MediaId,
     previews::Previews,
+    thumbnails::{Fit, Wanted},
     upload::NewFile,
 };
-use self::{arrivals::Arrivals, objects::Objects};
+use self::{arrivals::Arrivals, objects::Objects, thumbnails::Workshop};
 pub use crate::storage::schema::media::File;
 use crate::{
     clock::Clock,
@@ -50,6 +52,8 @@ struct Parts {
     options: config::Media,
     /// Who waits for which file.
     arrivals: Arrivals,
+    /// Where thumbnails are made.
+    workshop: Workshop,
     shutdown: Shutdown,
     /// How long an upload may stand still.
     still: Duration,
@@ -82,6 +86,7 @@ impl Media {
             server_name,
             options,
             arrivals: Arrivals::default(),
+            workshop: Workshop::new(),
             shutdown,
             still: STILL,
             boot: rand::random(),

@@ -1,12 +1,18 @@
 //! Where the bytes are: objects in a folder or in S3, each under a random name that no client has a say in.
 
-use std::{fmt, fs, io, ops::Range, path::Path as FilePath, path::PathBuf, sync::Arc};
+use std::{
+    fmt, fs, io,
+    ops::Range,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, buffered::BufWriter,
-    local::LocalFileSystem, path::Path,
+    ClientOptions, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, RetryConfig, aws::AmazonS3Builder,
+    buffered::BufWriter, local::LocalFileSystem, path::Path,
 };
 use tokio::io::AsyncWriteExt as _;
 
@@ -22,6 +28,8 @@ const FOLDER_PART: usize = 1 << 20;
 const S3_PART: usize = 5 << 20;
 /// How many parts are on their way at the same time.
 const PARTS_UNDER_WAY: usize = 2;
+/// How long a service may keep silent.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The object store.
 pub struct Objects {
@@ -58,6 +66,11 @@ impl Objects {
             .with_access_key_id(&chosen.access_key)
             .with_secret_access_key(chosen.secret_key.reveal())
             .with_virtual_hosted_style_request(!chosen.path_style)
+            .with_retry(RetryConfig { max_retries: 3, retry_timeout: PATIENCE, ..RetryConfig::default() })
+            // A large object may take any time as long as something arrives.
+            .with_client_options(
+                ClientOptions::new().with_connect_timeout(PATIENCE).with_timeout_disabled().with_read_timeout(PATIENCE),
+            )
             // Not every service that calls itself compatible has the request that deletes many objects at once.
             .with_disable_bulk_delete(true);
         if let Some(endpoint) = &chosen.endpoint {

@@ -1,4 +1,5 @@
-//! What has to go in the background: objects that no row names, and announcements that came to nothing.
+//! What has to go in the background: files that nobody looks at, announcements that came to nothing, and objects that no
+//! row names.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
     shutdown::Shutdown,
     storage::{
         Direction, KeyRange,
-        schema::media::{ANNOUNCED_BY_END, LOOSE_OBJECTS, Loose},
+        schema::media::{ANNOUNCED_BY_END, FILES_BY_USE, LOOSE_OBJECTS, Loose},
     },
 };
 
@@ -44,6 +45,7 @@ impl Media {
     /// Deletes what has to go, at a cost that grows with that and not with what stays.
     pub(super) async fn sweep(&self) -> Result<()> {
         self.sweep_announced().await?;
+        self.sweep_unused().await?;
         self.sweep_loose_objects().await
     }
 
@@ -57,6 +59,23 @@ impl Media {
             let old = ANNOUNCED_BY_END.scan(&snapshot, range, Direction::Forward, AT_ONCE).await?;
             for ((end, id), ()) in &old {
                 self.forget_announced(*end, id).await?;
+            }
+            if old.len() < AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Deletes files that nobody has looked at for as long as the operator wants to keep them.
+    async fn sweep_unused(&self) -> Result<()> {
+        let Some(keep_for) = self.0.options.keep_for else { return Ok(()) };
+        let used_by = self.0.clock.millis().saturating_sub(keep_for.as_millis() as u64);
+        loop {
+            let range = KeyRange::before((used_by,));
+            let snapshot = self.0.store.snapshot();
+            let old = FILES_BY_USE.scan(&snapshot, range, Direction::Forward, AT_ONCE).await?;
+            for ((used_at, server, id), ()) in &old {
+                self.remove_unused(*used_at, server, id).await?;
             }
             if old.len() < AT_ONCE {
                 return Ok(());

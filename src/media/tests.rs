@@ -77,6 +77,7 @@ fn pieces(total: usize) -> Vec<Bytes> {
 }
 
 mod announced;
+mod limits;
 
 #[tokio::test]
 async fn a_file_in_many_parts_comes_back_as_it_was() {

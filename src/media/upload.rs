@@ -6,7 +6,11 @@ use ruma::{OwnedMxcUri, OwnedUserId};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::{Media, MediaId, files::Origin, objects::Writer};
+use super::{
+    Media, MediaId,
+    files::{Origin, over_quota},
+    objects::Writer,
+};
 use crate::{
     config::UnauthenticatedAccess,
     error::{Error, Kind, Result},
@@ -43,7 +47,8 @@ impl Media {
     ///
     /// # Errors
     ///
-    /// `TooLarge`; `InvalidParam` if the name is too long; `Unknown` if the body breaks off.
+    /// `TooLarge`; `Forbidden` if the uploader's quota is used up; `InvalidParam` if the name is too long; `Unknown` if the
+    /// body breaks off.
     pub async fn upload<E: Send>(
         &self,
         new: NewFile,
@@ -75,6 +80,11 @@ impl Media {
         if new.size.is_some_and(|size| size > self.max_upload_size()) {
             return Err(self.too_large());
         }
+        let room = self.room_of(new.uploader.as_deref()).await?;
+        if new.size.is_some_and(|size| size > room) {
+            return Err(over_quota());
+        }
+        let now = self.0.clock.millis();
         let name = new.name.as_deref().map(clean_name).transpose()?.filter(|name| !name.is_empty());
         let mut file = File {
             object: rand::random(),
@@ -82,15 +92,17 @@ impl Media {
             content_type: clean_content_type(new.content_type.as_deref()),
             name,
             uploader: new.uploader,
-            created_at: self.0.clock.millis(),
+            created_at: now,
+            used_at: now,
             unauthenticated: self.0.options.unauthenticated_access == UnauthenticatedAccess::On,
+            revision: 0,
         };
         let media = self.clone();
         let work = async move {
             let object = file.object;
             media.loosen(&object, Loose::BeingWritten { boot: media.0.boot }).await?;
             let outcome = async {
-                file.size = media.write(&object, body).await?;
+                file.size = media.write(&object, body, room).await?;
                 media.add(&id, origin, &file).await
             };
             let outcome = outcome.await;
@@ -102,10 +114,15 @@ impl Media {
         tokio::spawn(work).await.map_err(Error::internal)?
     }
 
-    /// Writes an object and gives its size.
-    async fn write<E>(&self, object: &ObjectId, body: impl Stream<Item = Result<Bytes, E>> + Unpin) -> Result<u64> {
+    /// Writes an object of at most `room` bytes and gives its size.
+    async fn write<E>(
+        &self,
+        object: &ObjectId,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        room: u64,
+    ) -> Result<u64> {
         let mut writer = self.0.objects.writer(object);
-        match self.fill(&mut writer, body).await {
+        match self.fill(&mut writer, body, room).await {
             Ok(size) => writer.finish().await.map(|()| size),
             Err(error) => {
                 if let Err(cause) = writer.abort().await {
@@ -120,6 +137,7 @@ impl Media {
         &self,
         writer: &mut Writer,
         mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        room: u64,
     ) -> Result<u64> {
         let mut size = 0;
         loop {
@@ -130,6 +148,9 @@ impl Media {
             size += bytes.len() as u64;
             if size > self.max_upload_size() {
                 return Err(self.too_large());
+            }
+            if size > room {
+                return Err(over_quota());
             }
             writer.write(bytes).await?;
         }

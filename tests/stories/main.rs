@@ -38,6 +38,7 @@ mod people_see_who_is_online;
 mod people_see_who_is_typing;
 mod people_send_to_devices;
 mod people_share_files;
+mod pictures_get_thumbnails;
 mod registration_asks_for_an_email_address;
 mod rooms_are_found_by_name;
 mod rooms_keep_up_with_their_members;

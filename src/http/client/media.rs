@@ -8,19 +8,20 @@ use axum::{
 use ruma::{
     UInt,
     api::client::{
-        authenticated_media::{get_content, get_content_as_filename, get_media_config},
+        authenticated_media::{get_content, get_content_as_filename, get_content_thumbnail, get_media_config},
         media::{
             create_content, create_content_async, create_mxc_uri, get_content as old_content,
-            get_content_as_filename as old_content_as, get_media_config as old_media_config,
+            get_content_as_filename as old_content_as, get_content_thumbnail as old_content_thumbnail,
+            get_media_config as old_media_config,
         },
     },
+    media::Method as ThumbnailMethod,
 };
-
 use serde_json::{Value, json};
 
 use super::file_answer::{Asked, answer};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -28,7 +29,7 @@ use crate::{
         rate_limit::{Limit, RateLimits},
         streamed::Streamed,
     },
-    media::{Access, Media, NewFile},
+    media::{Access, File, Fit, Media, NewFile, Wanted},
 };
 
 pub async fn upload(
@@ -109,6 +110,19 @@ pub async fn download_as(
     answer(&media, &file, Some(&request.filename), &Asked { method, headers }).await
 }
 
+pub async fn thumbnail(
+    State(media): State<Media>,
+    _: Caller,
+    method: Method,
+    headers: HeaderMap,
+    Request(request): Request<get_content_thumbnail::v1::Request>,
+) -> Result<Response> {
+    let wanted = wanted(request.width, request.height, request.method, request.animated)?;
+    let (server, id, patience) = (&request.server_name, &request.media_id, request.timeout_ms);
+    let file = media.thumbnail(server, id, Access::Authenticated, patience, wanted).await?;
+    answer(&media, &file, Some(thumbnail_name(&file)), &Asked { method, headers }).await
+}
+
 #[allow(deprecated, reason = "ruma marks what the specification deprecates")]
 pub async fn old_config(
     State(media): State<Media>,
@@ -140,4 +154,41 @@ pub async fn old_download_as(
     let access = Access::Unauthenticated;
     let file = media.find(&request.server_name, &request.media_id, access, request.timeout_ms).await?;
     answer(&media, &file, Some(&request.filename), &Asked { method, headers }).await
+}
+
+#[allow(deprecated, reason = "ruma marks what the specification deprecates")]
+pub async fn old_thumbnail(
+    State(media): State<Media>,
+    method: Method,
+    headers: HeaderMap,
+    Request(request): Request<old_content_thumbnail::v3::Request>,
+) -> Result<Response> {
+    let wanted = wanted(request.width, request.height, request.method, request.animated)?;
+    let (server, id, patience) = (&request.server_name, &request.media_id, request.timeout_ms);
+    let file = media.thumbnail(server, id, Access::Unauthenticated, patience, wanted).await?;
+    answer(&media, &file, Some(thumbnail_name(&file)), &Asked { method, headers }).await
+}
+
+/// What a query asks for.
+fn wanted(width: UInt, height: UInt, method: Option<ThumbnailMethod>, animated: Option<bool>) -> Result<Wanted> {
+    let side = |side: UInt| match u32::try_from(side) {
+        Ok(0) => Err(Error::invalid("A thumbnail is at least one pixel wide and high.")),
+        // However large, it is larger than any that is made.
+        side => Ok(side.unwrap_or(u32::MAX)),
+    };
+    let fit = match method {
+        None | Some(ThumbnailMethod::Scale) => Fit::Scale,
+        Some(ThumbnailMethod::Crop) => Fit::Crop,
+        Some(_) => return Err(Error::invalid("The method of a thumbnail is \"scale\" or \"crop\".")),
+    };
+    Ok(Wanted { width: side(width)?, height: side(height)?, fit, animated: animated == Some(true) })
+}
+
+fn thumbnail_name(file: &File) -> &'static str {
+    match &*file.content_type {
+        "image/png" => "thumbnail.png",
+        "image/jpeg" => "thumbnail.jpg",
+        "image/gif" => "thumbnail.gif",
+        _ => "thumbnail.webp",
+    }
 }

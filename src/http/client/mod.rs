@@ -223,11 +223,13 @@ fn files() -> Router<App> {
         .endpoint(media::download)
         .endpoint(media::download_as)
         .endpoint(previews::get)
+        .endpoint(media::thumbnail)
         // The addresses of Matrix 1.10 and older
         .endpoint(media::old_config)
         .endpoint(previews::get_by_older_path)
         .endpoint(media::old_download)
         .endpoint(media::old_download_as)
+        .endpoint(media::old_thumbnail)
 }
 
 /// What devices need to encrypt for each other.

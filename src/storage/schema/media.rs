@@ -21,9 +21,27 @@ pub const ANNOUNCEMENTS: Table<(OwnedUserId, u32), Announcement> = Table::new(15
 /// The announced files by when they expire, so that old ones are found without a look at the others.
 pub const ANNOUNCED_BY_END: Table<(u64, String), ()> = Table::new(154, "announced_by_end", Family::Rows);
 
+/// The thumbnails of each picture that were asked for so far, by size.
+pub const THUMBNAILS: Table<(OwnedServerName, String, String), Thumbnail> = Table::new(155, "thumbnails", Family::Rows);
+
+/// How many bytes each user has uploaded in all, so that a quota needs no look at every file. It changes only in the commits
+/// that add and delete files.
+pub const UPLOADED: Table<(OwnedUserId,), u64> = Table::new(156, "uploaded_bytes", Family::Rows);
+
+/// The files by when they were last asked for, so that old ones are found without a look at the others.
+pub const FILES_BY_USE: Table<(u64, OwnedServerName, String), ()> = Table::new(157, "files_by_use", Family::Rows);
+
 /// The tables of this file.
-pub(super) const TABLES: &[TableInfo] =
-    &[FILES.info(), LOOSE_OBJECTS.info(), ANNOUNCED.info(), ANNOUNCEMENTS.info(), ANNOUNCED_BY_END.info()];
+pub(super) const TABLES: &[TableInfo] = &[
+    FILES.info(),
+    LOOSE_OBJECTS.info(),
+    ANNOUNCED.info(),
+    ANNOUNCEMENTS.info(),
+    ANNOUNCED_BY_END.info(),
+    THUMBNAILS.info(),
+    UPLOADED.info(),
+    FILES_BY_USE.info(),
+];
 
 /// The random number that names an object.
 pub type ObjectId = [u8; 16];
@@ -43,8 +61,12 @@ pub struct File {
     pub uploader: Option<OwnedUserId>,
     /// When it was uploaded, in milliseconds since the Unix epoch.
     pub created_at: u64,
+    /// When it was last asked for, in milliseconds since the Unix epoch; kept to the day, and only where that matters.
+    pub used_at: u64,
     /// Whether it can be read without an access token even when that is frozen.
     pub unauthenticated: bool,
+    /// Changes with everything else that is kept of the file, so that a commit that deletes all of it misses nothing.
+    pub revision: u32,
 }
 
 /// Why no row names an object.
@@ -77,4 +99,15 @@ pub struct Announcement {
     pub id: String,
     /// When its upload must have begun; the number is free then.
     pub expires_at: u64,
+}
+
+/// A thumbnail of a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    /// Where its bytes are; `None` where the picture itself serves as one.
+    pub object: Option<ObjectId>,
+    /// How many bytes there are.
+    pub size: u64,
+    /// Its media type.
+    pub content_type: String,
 }

@@ -16,7 +16,7 @@ pub use self::{
     answer::Answer,
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
-    files::id_of,
+    files::{FileAnswer, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
     server::Server,
     sync::Sync,

@@ -125,7 +125,6 @@ impl Server {
     }
 
     /// The memory that the server's process holds, in megabytes.
-    #[allow(dead_code, reason = "only the load benchmark asks for it")]
     pub fn resident_megabytes(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server runs");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has a size");
