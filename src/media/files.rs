@@ -1,16 +1,16 @@
-//! The rows that make a file of an object that is whole, and how they go.
+//! The rows that make a file of an object that is whole.
 
 use std::time::Duration;
 
-use ruma::{MxcUri, ServerName, UserId};
+use ruma::UserId;
 use tracing::debug;
 
 use super::{Media, MediaId};
 use crate::{
     error::{Error, Kind, Result},
     storage::{
-        Batch, Direction, KeyRange, Snapshot,
-        schema::media::{FILES, FILES_BY_USE, File, LOOSE_OBJECTS, Loose, THUMBNAILS, UPLOADED},
+        Batch, Snapshot,
+        schema::media::{FILES, FILES_BY_USE, File, LOOSE_OBJECTS, UPLOADED},
         until_settled,
     },
 };
@@ -100,51 +100,6 @@ impl Media {
                 debug!(%cause, "it was not noted that a file is used");
             }
         });
-    }
-
-    /// Deletes the file of this server that `uri` names, if there is one, with its thumbnails.
-    pub(super) async fn remove(&self, uri: &MxcUri) -> Result<()> {
-        let Ok((server, id)) = uri.parts() else { return Ok(()) };
-        // Somebody who asks for it at this moment does not keep it.
-        while let Some(file) = FILES.get(&self.0.store.snapshot(), (server, id)).await? {
-            self.remove_unused(file.used_at, server, id).await?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a file with its thumbnails unless somebody asked for it after `used_at`.
-    pub(super) async fn remove_unused(&self, used_at: u64, server: &ServerName, id: &str) -> Result<()> {
-        let key = (server, id);
-        let objects = until_settled(|| async {
-            let snapshot = self.0.store.snapshot();
-            let mut batch = Batch::new();
-            batch.slots(0);
-            FILES_BY_USE.delete(&mut batch, (used_at, server, id));
-            let file = FILES.get(&snapshot, key).await?.filter(|file| file.used_at == used_at);
-            let mut objects = Vec::new();
-            if let Some(file) = &file {
-                FILES.expect(&mut batch, key, Some(file));
-                FILES.delete(&mut batch, key);
-                if let Some(user) = &file.uploader {
-                    let before = UPLOADED.get(&snapshot, (user,)).await?;
-                    UPLOADED.expect(&mut batch, (user,), before.as_ref());
-                    UPLOADED.put(&mut batch, (user,), &before.unwrap_or(0).saturating_sub(file.size));
-                }
-                objects.push(file.object);
-                let all = || KeyRange::prefix(key);
-                let thumbnails = THUMBNAILS.scan(&snapshot, all(), Direction::Forward, usize::MAX).await?;
-                objects.extend(thumbnails.into_iter().filter_map(|(_, thumbnail)| thumbnail.object));
-                THUMBNAILS.delete_range(&mut batch, all());
-            }
-            for object in &objects {
-                LOOSE_OBJECTS.put(&mut batch, (object,), &Loose::Discarded);
-            }
-            self.0.store.commit(batch).await.map(|_| objects)
-        });
-        for object in objects.await? {
-            self.discard(&object).await;
-        }
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ mod files;
 mod media_id;
 mod objects;
 mod previews;
+mod remove;
 mod sweep;
 mod thumbnails;
 mod upload;

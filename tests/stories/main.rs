@@ -23,6 +23,7 @@ mod a_push_gateway_is_down;
 mod a_room_starts_as_its_creator_wants_it;
 mod a_token_opens_what_it_should;
 mod an_administrator_locks_an_account;
+mod an_operator_keeps_files_elsewhere;
 mod an_operator_manages_accounts;
 mod an_operator_sets_up_a_server;
 mod anyone_finds_out_what_the_server_is;

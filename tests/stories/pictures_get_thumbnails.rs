@@ -88,7 +88,7 @@ async fn only_who_is_logged_in_sees_thumbnails() {
 async fn what_is_no_picture_has_no_thumbnail() {
     let server = Server::start().await;
     let alice = server.register("alice").await;
-    let png = picture(100, 100, ImageFormat::Png);
+    let png = picture(400, 400, ImageFormat::Png);
     let svg = br#"<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#.to_vec();
     for (content, content_type) in [
         (b"hello".to_vec(), "text/plain"),

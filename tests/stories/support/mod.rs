@@ -7,6 +7,7 @@ mod files;
 mod gateway;
 mod log;
 pub mod mail_server;
+mod s3;
 mod server;
 mod sync;
 mod user;
@@ -18,6 +19,7 @@ pub use self::{
     eventually::{PATIENCE, eventually},
     files::{FileAnswer, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
+    s3::S3,
     server::Server,
     sync::Sync,
     user::User,
