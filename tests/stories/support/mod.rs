@@ -5,6 +5,7 @@ mod connection;
 mod eventually;
 mod files;
 mod gateway;
+mod keys;
 mod log;
 pub mod mail_server;
 mod server;
@@ -18,6 +19,7 @@ pub use self::{
     eventually::{PATIENCE, eventually},
     files::{FileAnswer, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
+    keys::{CrossSigning, Key},
     server::Server,
     sync::Sync,
     user::User,
