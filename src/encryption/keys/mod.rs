@@ -51,3 +51,6 @@ impl Keys {
         Self { store, accounts, sessions, notifier, stocks: stock::Stocks::default() }
     }
 }
+
+#[cfg(test)]
+mod tests;

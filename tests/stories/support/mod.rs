@@ -5,6 +5,7 @@ mod connection;
 mod eventually;
 mod files;
 mod gateway;
+mod keys;
 mod log;
 pub mod mail_server;
 mod s3;
@@ -19,6 +20,7 @@ pub use self::{
     eventually::{PATIENCE, eventually},
     files::{FileAnswer, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
+    keys::{CrossSigning, Key},
     s3::S3,
     server::Server,
     sync::Sync,
