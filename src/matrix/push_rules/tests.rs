@@ -130,7 +130,12 @@ fn the_defaults_are_those_of_the_specification() {
             rule(".m.rule.encrypted", json!([matches("type", "m.room.encrypted")]), json!(["notify"])),
         ],
     });
-    assert_eq!(serde_json::to_value(defaults()).unwrap(), expected);
+    let mut found = serde_json::to_value(defaults()).unwrap();
+    for rules in found.as_object_mut().unwrap().values_mut() {
+        // Those for polls are still a proposal (MSC3930).
+        rules.as_array_mut().unwrap().retain(|rule| !rule["rule_id"].as_str().unwrap().contains("msc3930"));
+    }
+    assert_eq!(found, expected);
 }
 
 #[test]
