@@ -91,10 +91,11 @@ fn profile(event: &Event) -> RoomMember {
     }
 
     let mut profile = RoomMember::new();
-    // The specification has an `mxc:` URI there or nothing: who has no picture has no key either, not `null` and not "".
+    // Clients and Complement count on the key, and the specification has a string there: no picture is an empty one.
+    profile.avatar_url = Some(OwnedMxcUri::from(""));
     if let Ok(content) = event.content_as::<Content>() {
         profile.display_name = content.displayname.as_str().map(str::to_owned);
-        profile.avatar_url = content.avatar_url.as_str().filter(|url| !url.is_empty()).map(OwnedMxcUri::from);
+        profile.avatar_url = Some(OwnedMxcUri::from(content.avatar_url.as_str().unwrap_or_default()));
     }
     profile
 }
