@@ -1,6 +1,9 @@
 //! Reads a room's history page by page, in both directions.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use ruma::{
     RoomId, UserId,
@@ -74,9 +77,16 @@ impl Rooms {
             return Ok(Messages { start, end: Some(start), chunk: Vec::new(), state: Vec::new() });
         }
         let page = PageRequest { room: &reading.room, range, direction, limit };
-        let wanted = |event: &_| event_filter::passes(filter, event);
+        let left_out = AtomicBool::new(false);
+        let wanted = |event: &_| {
+            let passes = event_filter::passes(filter, event);
+            left_out.fetch_or(!passes, Ordering::Relaxed);
+            passes
+        };
         let page = self.page(&reading.snapshot, page, &reading.viewer, wanted).await?;
-        let end = page.more_after.map(|last| match direction {
+        // Whose filter left something out may ask on until a page is empty, as Complement has it; it is one request more.
+        let last_found = page.events.last().filter(|_| left_out.load(Ordering::Relaxed)).map(|event| event.order);
+        let end = page.more_after.or(last_found).map(|last| match direction {
             Direction::Forward => PageToken::after(last),
             Direction::Reverse => PageToken::before(last),
         });
