@@ -84,7 +84,8 @@ impl Rooms {
             passes
         };
         let page = self.page(&reading.snapshot, page, &reading.viewer, wanted).await?;
-        // Whose filter left something out may ask on until a page is empty, as Complement has it; it is one request more.
+        // A page that a filter has thinned says where it ended, since clients take a missing end for the start of the room.
+        // It costs them one request more, whose page is empty.
         let last_found = page.events.last().filter(|_| left_out.load(Ordering::Relaxed)).map(|event| event.order);
         let end = page.more_after.or(last_found).map(|last| match direction {
             Direction::Forward => PageToken::after(last),
