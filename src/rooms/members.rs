@@ -91,7 +91,7 @@ fn profile(event: &Event) -> RoomMember {
     }
 
     let mut profile = RoomMember::new();
-    // Clients and Complement count on the key, and the specification has a string there: no picture is an empty one.
+    // Clients count on the key, and the specification has a string there: no picture is an empty one.
     profile.avatar_url = Some(OwnedMxcUri::from(""));
     if let Ok(content) = event.content_as::<Content>() {
         profile.display_name = content.displayname.as_str().map(str::to_owned);
