@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use tokio::task::spawn_blocking;
+
 use super::{
     oembed,
     page::{self, Page},
@@ -58,8 +60,11 @@ pub(super) async fn fetch(outgoing: &Outgoing, url: &Url, options: &config::Prev
 }
 
 async fn of_page(outgoing: &Outgoing, answer: &Answer, options: &config::Previews) -> Result<Fetched> {
-    let start = &answer.body[..answer.body.len().min(READ_OF_PAGE)];
-    let Page { mut properties, oembed, base } = page::read(&text::decode(start, &content_type(answer)));
+    let start = answer.body[..answer.body.len().min(READ_OF_PAGE)].to_vec();
+    let kind = content_type(answer);
+    // It may keep a processor busy for longer than others should wait.
+    let page = spawn_blocking(move || page::read(&text::decode(&start, &kind))).await.map_err(Error::internal)?;
+    let Page { mut properties, oembed, base } = page;
     let base = base.and_then(|base| answer.url.join(&base).ok()).unwrap_or_else(|| answer.url.clone());
     if let Some(place) = oembed.and_then(|place| base.join(&place).ok())
         && let Ok(description) = outgoing.send(call(&place, options, LARGEST_DESCRIPTION)).await

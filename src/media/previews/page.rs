@@ -1,11 +1,12 @@
 //! What a web page says about itself: OpenGraph properties, and where it has none, the next best thing.
 //!
-//! Only the tokens of the page are looked at. No document is built from it, so that what a hostile page costs grows with its
-//! length alone, and that is bounded.
+//! Only the tokens of the page are looked at, and no document is built from it. What a hostile page costs is bounded by time,
+//! because the tokenizer compares each attribute of a tag with all the others.
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    time::{Duration, Instant},
 };
 
 use html5ever::tokenizer::{
@@ -22,6 +23,11 @@ const LONGEST_EXCERPT: usize = 300;
 /// A paragraph shorter than this, in bytes, is rarely what a page is about.
 const SHORTEST_PARAGRAPH: usize = 50;
 
+/// How much of a page is read between two looks at the clock, in bytes.
+const PIECE: usize = 4 << 10;
+/// How long a page may take; usual ones take a few milliseconds.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// What a page says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
@@ -33,12 +39,18 @@ pub(super) struct Page {
     pub base: Option<String>,
 }
 
-/// Reads a page; whatever is wrong with its HTML is mended as browsers do.
+/// Reads a page, or its beginning if that takes too long; whatever is wrong with its HTML is mended as browsers do.
 pub(super) fn read(html: &str) -> Page {
+    let started = Instant::now();
     let queue = BufferQueue::default();
-    queue.push_back(html.into());
     let tokenizer = Tokenizer::new(Reader::default(), TokenizerOpts::default());
-    let _ = tokenizer.feed(&queue);
+    let mut rest = html;
+    while !rest.is_empty() && started.elapsed() < PATIENCE {
+        let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
+        queue.push_back(piece.into());
+        let _ = tokenizer.feed(&queue);
+        rest = after;
+    }
     tokenizer.end();
     tokenizer.sink.finish()
 }

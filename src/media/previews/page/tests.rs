@@ -51,6 +51,21 @@ fn a_page_cannot_say_more_than_there_is_room_for() {
     }
 }
 
+#[test]
+fn a_tag_of_many_attributes_takes_no_longer_than_a_page_may() {
+    let attributes: String = (0..300_000).map(|n| format!("{n:x} ")).collect();
+    let started = Instant::now();
+    let page = read(&format!("<title>Before</title><a {attributes}>"));
+    assert_eq!(page.properties["og:title"], "Before");
+    assert!(started.elapsed() < PATIENCE * 20, "it took {:?}", started.elapsed());
+}
+
+#[test]
+fn a_long_page_is_read_as_if_it_came_at_once() {
+    let html = format!("{}<meta property=og:title content='{}'>", "<i a=\"ä\">ö</i>".repeat(700), "ü".repeat(900));
+    assert_eq!(property(&html, "og:title").unwrap(), "ü".repeat(900));
+}
+
 proptest! {
     #[test]
     fn no_page_is_too_broken(html in "(<(meta|title|p|script|link|base|/p|/title|!--)? ?(property|content|=|'|\"|og:title|>|<|&|;|x|ä)*){0,20}") {
