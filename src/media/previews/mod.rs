@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value, value::RawValue};
+use tokio::sync::Semaphore;
 use tracing::warn;
 
 use self::fetch::Fetched;
@@ -33,6 +34,8 @@ use crate::{
 
 /// The longest address of which there are previews, in bytes.
 const LONGEST_ADDRESS: usize = 2_000;
+/// How many pages are fetched at the same time: each may be in memory with its picture, as large as allowed.
+const FETCHED_AT_ONCE: usize = 16;
 /// How many previews are kept in memory.
 const CACHED: usize = 500;
 /// How often old previews are removed.
@@ -49,12 +52,14 @@ pub struct Previews {
     outgoing: Outgoing,
     options: config::Previews,
     cache: Arc<Cache<String, Arc<StoredPreview>>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Previews {
     /// The previews in `store`, with their pictures in `media`.
     pub fn new(store: Store, clock: Clock, media: Media, outgoing: Outgoing, options: config::Previews) -> Self {
-        Self { store, clock, media, outgoing, options, cache: Arc::new(Cache::new(CACHED)) }
+        let (cache, turns) = (Arc::new(Cache::new(CACHED)), Arc::new(Semaphore::new(FETCHED_AT_ONCE)));
+        Self { store, clock, media, outgoing, options, cache, turns }
     }
 
     /// What the link `url` leads to: OpenGraph properties as a JSON object, with the picture as an `mxc://` URI.
@@ -73,7 +78,11 @@ impl Previews {
                 Ok(preview) if preview.ends_at > self.clock.millis() => break preview,
                 Ok(_) => drop(self.cache.remove(url.as_str())),
                 Err(guard) => {
-                    let preview = Arc::new(self.stored_or_fetched(&url).await?);
+                    let (previews, url) = (self.clone(), url.clone());
+                    // It goes on when the client stops waiting: a picture must not be kept without its preview, which is
+                    // what removes it.
+                    let work = tokio::spawn(async move { previews.stored_or_fetched(&url).await });
+                    let preview = Arc::new(work.await.map_err(Error::internal)??);
                     let _ = guard.insert(preview.clone());
                     break preview;
                 }
@@ -87,6 +96,7 @@ impl Previews {
         if let Some(preview) = stored.filter(|preview| preview.ends_at > self.clock.millis()) {
             return Ok(preview);
         }
+        let _turn = self.turns.acquire().await.map_err(Error::internal)?;
         let fetched = fetch::fetch(&self.outgoing, url, &self.options).await?;
         let preview = self.with_picture(fetched).await?;
         self.keep(url, &preview).await.map(|()| preview)

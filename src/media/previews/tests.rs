@@ -1,9 +1,10 @@
 //! How long previews are kept, and what goes with them. What they show is told by the story of links.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use futures_util::FutureExt as _;
 use ruma::server_name;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener};
 
 use super::*;
 
@@ -16,7 +17,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let text = "server_name = \"example.org\"\ndata_dir = \"data\"\n[outgoing]\nresolve_names = false";
+    let text = "server_name = \"example.org\"\ndata_dir = \"data\"\n[outgoing]\nresolve_names = false\nallowed_addresses = [\"127.0.0.1\"]";
     let config = config::Config::read(text, Path::new(""), []).unwrap();
     let (folder, store, clock) = (tempfile::tempdir().unwrap(), Store::in_memory(), Clock::manual(1_000));
     let name = server_name!("example.org").to_owned();
@@ -87,4 +88,21 @@ async fn what_is_remembered_is_not_fetched() {
     assert!(unknown.is_none_or(|answer| answer.is_err()));
     scene.clock.advance(scene.previews.options.keep_for);
     assert_eq!(scene.previews.of("https://example.com/a").await.unwrap_err().kind, Kind::Unknown, "it is old now");
+}
+
+#[tokio::test]
+async fn a_page_is_fetched_to_its_end_although_nobody_waits_any_more() {
+    let (scene, site) = (scene(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let link = format!("http://{}/", site.local_addr().unwrap());
+    let mut asked = tokio::select! {
+        _ = scene.previews.of(&link) => panic!("the page has not answered yet"),
+        asked = site.accept() => asked.unwrap().0,
+    };
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<title>A</title";
+    asked.write_all(page.as_bytes()).await.unwrap();
+    let started = Instant::now();
+    while scene.kept().await == 0 {
+        assert!(started.elapsed() < Duration::from_secs(20), "it was given up");
+        tokio::task::yield_now().await;
+    }
 }
