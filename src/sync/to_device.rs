@@ -16,6 +16,7 @@ pub(super) async fn acknowledge(sync: &Sync, request: &SyncRequest) -> Result<()
 
 /// The messages that the device has not been told of, and how far the answer gets.
 pub(super) async fn section(sync: &Sync, reading: &Reading) -> Result<Waiting> {
-    let after = reading.since.map_or(Position::ZERO, |since| since.to_device);
+    // Where the store was restored from a backup, a device stands after its end; the next token must not.
+    let after = reading.since.map_or(Position::ZERO, |since| since.to_device).min(reading.until());
     sync.to_device.waiting(&reading.snapshot, (&reading.user, &reading.device), after, MAXIMUM_MESSAGES).await
 }

@@ -160,3 +160,12 @@ async fn whom_nobody_knows_gets_nothing_and_nonsense_is_refused() {
     }
     assert!(notes(&bob.sync().await).is_empty());
 }
+
+#[tokio::test]
+async fn a_device_that_is_ahead_of_a_restored_server_finds_its_way() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let next = bob.sync_since("s9000000_1_0").await.next_batch().to_owned();
+    let wait = bob.sync_until(&next, "a note", |sync| !notes(sync).is_empty());
+    tokio::join!(wait, async { send(&alice, "1", note(&bob, "hello")).await.expect_ok() });
+}
