@@ -94,6 +94,12 @@ impl Reauthentication {
         if auth.is_some_and(|auth| !matches!(auth, AuthData::EmailIdentity(_))) {
             self.rate_limits.spend(Limit::Login, self.address.0)?;
         }
+        // As at the login: many addresses together must not guess the password of one account faster.
+        if let Some(AuthData::Password(password)) = auth
+            && let Some(user) = self.interactive_auth.user_meant(&password.identifier).await?
+        {
+            self.rate_limits.spend(Limit::Login, &*user)?;
+        }
         let proof = self.interactive_auth.authorise(operation, flows, auth).await?;
         let user = proof.user.ok_or_else(|| Error::internal("somebody passed all stages and is nobody"))?;
         Ok(Owner { user, address: proof.address })

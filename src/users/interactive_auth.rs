@@ -8,7 +8,7 @@ use quick_cache::sync::Cache;
 use ruma::{
     OwnedUserId, UserId,
     api::{
-        client::uiaa::{AuthData, AuthFlow, AuthType, EmailIdentity, Password, UiaaInfo},
+        client::uiaa::{AuthData, AuthFlow, AuthType, EmailIdentity, Password, UiaaInfo, UserIdentifier},
         error::{ErrorKind, StandardErrorBody},
     },
 };
@@ -99,6 +99,15 @@ impl InteractiveAuth {
     /// Whether the stage of an e-mail address can be passed at all.
     pub fn knows_addresses(&self) -> bool {
         self.validations.are_possible()
+    }
+
+    /// The user whom a client means, as [`Accounts::user_meant`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Accounts::user_meant`].
+    pub async fn user_meant(&self, identifier: &UserIdentifier) -> Result<Option<OwnedUserId>> {
+        self.accounts.user_meant(identifier).await
     }
 
     /// Takes the client one stage further in one of `flows`, and returns what it proved when that was the last one.

@@ -135,3 +135,15 @@ async fn who_wants_to_be_forgotten_leaves_no_profile_behind() {
     assert_eq!(profile(&alice).await, json!({}));
     assert_eq!(profile(&bob).await, json!({"displayname": "bob"}));
 }
+
+#[tokio::test]
+async fn guesses_at_a_password_count_for_its_account_wherever_they_are_made() {
+    let server = Server::start_with("[limits]\nenabled = true\nlogin = { per_second = 0.001, burst = 3 }").await;
+    let (alice, anyone) = (server.register("alice").await, server.stranger());
+    let guess = || json!({"new_password": "battery staple", "auth": password(&alice.id, "a guess")});
+    for _ in 0..3 {
+        anyone.post("account/password", guess()).await.expect_error(401, "M_FORBIDDEN");
+    }
+    // Alice's own device is counted by the account alone.
+    alice.post("account/password", guess()).await.expect_error(429, "M_LIMIT_EXCEEDED");
+}
