@@ -24,6 +24,8 @@ const MAXIMUM_APP_ID: usize = 64;
 const MAXIMUM_PUSHKEY: usize = 512;
 /// The most pushers of one user, since each is called for every message.
 const MAXIMUM_PUSHERS: usize = 100;
+/// The largest pusher as JSON, in bytes, since what the client set for the gateway goes with every message.
+const MAXIMUM_SIZE: usize = 16 << 10;
 /// The one path that a push gateway has.
 const GATEWAY_PATH: &str = "_matrix/push/v1/notify";
 
@@ -107,7 +109,7 @@ impl Pushers {
     ///
     /// # Errors
     ///
-    /// `InvalidParam` if the app id or the pushkey is too long, if it is not the HTTPS address of a push gateway, or if the
+    /// `InvalidParam` if the app id, the pushkey or all of it is too long, if it is not the HTTPS address of a push gateway, or if the
     /// user has too many pushers; `NotFound` if the device is gone.
     pub async fn set(&self, user: &UserId, device: &DeviceId, pusher: &Pusher, others: OtherUsers) -> Result<()> {
         self.check(pusher)?;
@@ -188,6 +190,9 @@ impl Pushers {
         }
         if pusher.ids.pushkey.len() > MAXIMUM_PUSHKEY {
             return Err(Error::invalid("A pushkey has at most 512 bytes."));
+        }
+        if serde_json::to_vec(pusher).map_err(Error::internal)?.len() > MAXIMUM_SIZE {
+            return Err(Error::invalid("A pusher has at most 16 KiB as JSON."));
         }
         match &pusher.kind {
             PusherKind::Http(data) if self.may_call(&data.url) => Ok(()),

@@ -108,6 +108,7 @@ async fn what_is_no_push_gateway_is_refused() {
     let mut refused = vec![
         pusher(&"k".repeat(513), |_| ()),
         pusher("key", |json| json["app_id"] = "a".repeat(65).into()),
+        pusher("key", |json| json["data"]["custom"] = "x".repeat(MAXIMUM_SIZE).into()),
         pusher("key", |json| json["kind"] = "email".into()),
         pusher("key", |json| json["kind"] = "pigeon".into()),
     ];
