@@ -26,6 +26,9 @@ use crate::{
     users::{Belongings, Sessions},
 };
 
+/// How many backups a user has; clients remove the one before when they begin another.
+const MAXIMUM_BACKUPS: usize = 100;
+
 /// A cheap-clone service over the backups of all users.
 #[derive(Clone)]
 pub struct KeyBackups {
@@ -69,7 +72,8 @@ impl KeyBackups {
     ///
     /// # Errors
     ///
-    /// `BadJson` or `TooLarge` if `description` is not the algorithm and `auth_data` of one; `NotFound` if the device ends.
+    /// `BadJson` or `TooLarge` if `description` is not the algorithm and `auth_data` of one; `NotFound` if the device ends;
+    /// `InvalidParam` if the user has too many.
     pub async fn create(&self, (user, device): (&UserId, &DeviceId), description: &RawValue) -> Result<String> {
         let Description { algorithm, auth_data, .. } = Description::parse(description)?;
         let backup = Stamped::now(KeyBackup { algorithm, auth_data, count: 0 });
@@ -78,6 +82,11 @@ impl KeyBackups {
             let mut batch = Batch::new();
             // The end of an account at this moment must not leave this behind.
             self.sessions.require_device(&mut batch, &snapshot, user, device).await?;
+            let present = KeyRange::prefix((user,));
+            if KEY_BACKUPS.scan(&snapshot, present, Direction::Forward, MAXIMUM_BACKUPS).await?.len() >= MAXIMUM_BACKUPS
+            {
+                return Err(Error::invalid("You have 100 backups, which is the most there can be: remove one first."));
+            }
             let newest = KEY_BACKUP_VERSIONS.get(&snapshot, (user,)).await?;
             let version = newest.unwrap_or(0) + 1;
             KEY_BACKUP_VERSIONS.expect(&mut batch, (user,), newest.as_ref());

@@ -53,6 +53,18 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn nobody_has_more_than_a_hundred_backups() {
+    let it = Scene::new().await;
+    for _ in 0..MAXIMUM_BACKUPS {
+        it.begin().await;
+    }
+    let (device, backups) = ((alice(), device_id!("A")), &it.encryption.key_backups);
+    assert_eq!(backups.create(device, &description(&json!({}))).await.unwrap_err().kind, Kind::InvalidParam);
+    backups.delete(alice(), "1").await.unwrap();
+    it.begin().await;
+}
+
+#[tokio::test]
 async fn versions_follow_each_other_and_never_come_back() {
     let it = Scene::new().await;
     let backups = &it.encryption.key_backups;
