@@ -27,6 +27,8 @@ pub struct Limits {
     pub joins: Rate,
     /// Files uploaded or announced, counted per user, and twenty times as many per address.
     pub uploads: Rate,
+    /// Messages to devices and uploads and claims of their keys, counted per user, and twenty times as many per address.
+    pub encryption: Rate,
     /// Mails that somebody asks for, counted per mailbox, and four times as many per address.
     pub mails: Rate,
 }
@@ -45,6 +47,7 @@ impl Default for Limits {
             messages: Rate { per_second: 5.0, burst: 100 },
             joins: Rate { per_second: 0.5, burst: 50 },
             uploads: Rate { per_second: 1.0, burst: 100 },
+            encryption: Rate { per_second: 20.0, burst: 1_000 },
             mails: Rate { per_second: 0.003, burst: 5 },
         }
     }

@@ -44,6 +44,8 @@ pub enum Limit {
     Joins,
     /// Files uploaded or announced; spent for the user and for the address.
     Uploads,
+    /// Messages to devices, and uploads and claims of their keys; spent for the user and for the address.
+    Encryption,
     /// Mails that somebody asks for; spent for the mailbox and for the address.
     Mails,
 }
@@ -69,6 +71,7 @@ struct Buckets {
     messages: Bucket,
     joins: Bucket,
     uploads: Bucket,
+    encryption: Bucket,
     mails: Bucket,
 }
 
@@ -89,6 +92,7 @@ impl RateLimits {
                 messages: Bucket::new(limits.messages, USERS_PER_ADDRESS),
                 joins: Bucket::new(limits.joins, USERS_PER_ADDRESS),
                 uploads: Bucket::new(limits.uploads, USERS_PER_ADDRESS),
+                encryption: Bucket::new(limits.encryption, USERS_PER_ADDRESS),
                 mails: Bucket::new(limits.mails, MAILBOXES_PER_ADDRESS),
             })
         }))
@@ -107,6 +111,7 @@ impl RateLimits {
             Limit::Messages => &buckets.messages,
             Limit::Joins => &buckets.joins,
             Limit::Uploads => &buckets.uploads,
+            Limit::Encryption => &buckets.encryption,
             Limit::Mails => &buckets.mails,
         };
         bucket.spend(&client.into())

@@ -169,3 +169,16 @@ async fn a_device_that_is_ahead_of_a_restored_server_finds_its_way() {
     let wait = bob.sync_until(&next, "a note", |sync| !notes(sync).is_empty());
     tokio::join!(wait, async { send(&alice, "1", note(&bob, "hello")).await.expect_ok() });
 }
+
+#[tokio::test]
+async fn nobody_floods_the_devices_of_others() {
+    let limits = "[limits]\nenabled = true\nencryption = { per_second = 0.001, burst = 2 }";
+    let server = Server::start_with(limits).await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let hello = || json!({ bob.id.clone(): { "*": {"text": "hello"} } });
+    send(&alice, "one", hello()).await.expect_ok();
+    send(&alice, "two", hello()).await.expect_ok();
+    send(&alice, "three", hello()).await.expect_error(429, "M_LIMIT_EXCEEDED");
+    alice.post("keys/claim", json!({"one_time_keys": {}})).await.expect_error(429, "M_LIMIT_EXCEEDED");
+    send(&bob, "one", json!({})).await.expect_ok();
+}

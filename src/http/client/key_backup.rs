@@ -19,15 +19,18 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        rate_limit::{Limit, RateLimits},
     },
 };
 
 /// `POST /room_keys/version`
 pub async fn create(
     State(backups): State<KeyBackups>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<create_backup_version::v3::Request>,
 ) -> Answer<create_backup_version::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let version = backups.create((&caller.user_id, &caller.device_id), request.algorithm.json()).await?;
     Ok(Reply(create_backup_version::v3::Response::new(version)))
 }
@@ -56,9 +59,11 @@ pub async fn get(
 /// `PUT /room_keys/version/{version}`
 pub async fn update(
     State(backups): State<KeyBackups>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<update_backup_version::v3::Request>,
 ) -> Answer<update_backup_version::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     backups.update(&caller.user_id, &request.version, request.algorithm.json()).await?;
     Ok(Reply(update_backup_version::v3::Response::new()))
 }
@@ -76,9 +81,11 @@ pub async fn delete(
 /// `PUT /room_keys/keys`
 pub async fn add_keys(
     State(backups): State<KeyBackups>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<add_backup_keys::v3::Request>,
 ) -> Answer<add_backup_keys::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let keys = request.rooms.into_iter().map(|(room, keys)| (room, keys.sessions)).collect();
     let Tally { count, etag } = backups.add(&caller.user_id, &request.version, &keys).await?;
     Ok(Reply(add_backup_keys::v3::Response::new(etag, count)))
@@ -87,9 +94,11 @@ pub async fn add_keys(
 /// `PUT /room_keys/keys/{roomId}`
 pub async fn add_keys_of_room(
     State(backups): State<KeyBackups>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<add_backup_keys_for_room::v3::Request>,
 ) -> Answer<add_backup_keys_for_room::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let keys = BTreeMap::from([(request.room_id, request.sessions)]);
     let Tally { count, etag } = backups.add(&caller.user_id, &request.version, &keys).await?;
     Ok(Reply(add_backup_keys_for_room::v3::Response::new(etag, count)))
@@ -98,9 +107,11 @@ pub async fn add_keys_of_room(
 /// `PUT /room_keys/keys/{roomId}/{sessionId}`
 pub async fn add_key(
     State(backups): State<KeyBackups>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<add_backup_keys_for_session::v3::Request>,
 ) -> Answer<add_backup_keys_for_session::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let keys = BTreeMap::from([(request.room_id, BTreeMap::from([(request.session_id, request.session_data)]))]);
     let Tally { count, etag } = backups.add(&caller.user_id, &request.version, &keys).await?;
     Ok(Reply(add_backup_keys_for_session::v3::Response::new(etag, count)))

@@ -18,6 +18,7 @@ use crate::{
         endpoint::{Answer, Reply, Request},
         error_response::errcode,
         json::Json,
+        rate_limit::{Limit, RateLimits},
         reauthentication::Reauthentication,
     },
     sync::{Sync, SyncToken},
@@ -28,9 +29,11 @@ const CROSS_SIGNING: &str = "upload cross-signing keys";
 
 pub async fn upload(
     State(keys): State<Keys>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<upload_keys::v3::Request>,
 ) -> Answer<upload_keys::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let owner = owner(&caller);
     let upload = KeyUpload::check(owner, request.device_keys.as_ref(), &request.one_time_keys, &request.fallback_keys)?;
     let stock = keys.upload(owner, &upload).await?;
@@ -54,9 +57,11 @@ pub async fn query(
 
 pub async fn claim(
     State(keys): State<Keys>,
-    _: Caller,
+    State(rate_limits): State<RateLimits>,
+    caller: Caller,
     Request(request): Request<claim_keys::v3::Request>,
 ) -> Answer<claim_keys::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let claimed = keys.claim(&request.one_time_keys).await?;
     let mut response = claim_keys::v3::Response::new(claimed.keys);
     response.failures = failures(claimed.unreachable);
@@ -76,9 +81,11 @@ pub async fn changes(
 pub async fn upload_cross_signing(
     State(keys): State<Keys>,
     reauthentication: Reauthentication,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<upload_signing_keys::v3::Request>,
 ) -> Answer<upload_signing_keys::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let (master, self_signing) = (request.master_key.as_ref(), request.self_signing_key.as_ref());
     let upload = CrossSigningUpload::check(&caller.user_id, master, self_signing, request.user_signing_key.as_ref())?;
     let owner = owner(&caller);
@@ -97,9 +104,11 @@ pub struct SignaturesUploaded {
 
 pub async fn upload_signatures(
     State(keys): State<Keys>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<upload_signatures::v3::Request>,
 ) -> Result<Json<SignaturesUploaded>> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let signed: BTreeMap<_, Vec<(&str, &RawValue)>> =
         request.signed_keys.iter().map(|(user, keys)| (&**user, keys.iter().collect())).collect();
     let failures = keys.upload_signatures(owner(&caller), &signed).await?.into_iter().map(|(user, keys)| {

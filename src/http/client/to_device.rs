@@ -8,15 +8,18 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        rate_limit::{Limit, RateLimits},
     },
 };
 
 /// `PUT /sendToDevice/{eventType}/{txnId}`
 pub async fn send(
     State(to_device): State<ToDevice>,
+    State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<send_event_to_device::v3::Request>,
 ) -> Answer<send_event_to_device::v3::Response> {
+    caller.spend(&rate_limits, Limit::Encryption)?;
     let sender = (&*caller.user_id, &*caller.device_id);
     let kind = request.event_type.to_string();
     to_device.send(sender, &kind, &request.txn_id, &request.messages).await?;
