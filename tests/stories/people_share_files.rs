@@ -67,6 +67,21 @@ async fn old_clients_read_files_where_the_operator_lets_them() {
 }
 
 #[tokio::test]
+async fn nobody_reads_files_without_logging_in_where_the_operator_forbids_it() {
+    let server = Server::start_with("[media]\nunauthenticated_access = \"off\"").await;
+    let alice = server.register("alice").await;
+    let uri = alice.upload("hello", "text/plain", "a.txt").await;
+    // A token makes no difference: clients that have one use the new addresses.
+    for who in [&server.stranger(), &*alice] {
+        for path in ["download/{}", "download/{}/a.txt", "thumbnail/{}?width=32&height=32"] {
+            let path = format!("/_matrix/media/v3/{}", path.replace("{}", id_of(&uri)));
+            who.fetch(&path, &[]).await.expect_error(404, "M_NOT_FOUND");
+        }
+    }
+    assert_eq!(alice.download(&uri).await.expect_ok(), b"hello");
+}
+
+#[tokio::test]
 async fn a_client_learns_how_large_a_file_may_be() {
     let server = Server::start_with("[media]\nmax_upload_size = \"100 KiB\"").await;
     let alice = server.register("alice").await;
