@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{CrossSigning, Key, Server, Sync, User, encode};
@@ -126,6 +127,14 @@ async fn whose_devices_change_is_told_to_those_who_share_a_room() {
     to_alice.hears(&[&bob], &[]).await;
     phone.post("logout", json!({})).await.expect_ok();
     server.kill_and_restart().await;
+    to_alice.hears(&[&bob], &[]).await;
+    // Throwing a device out is as good as logging it out.
+    let tablet = bob.log_in_again().await;
+    to_alice.hears(&[&bob], &[]).await;
+    let password = json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": bob.id},
+        "password": bob.password});
+    let path = format!("devices/{}", tablet.device_id);
+    bob.send(Method::DELETE, &path, |request| request.json(&json!({"auth": password}))).await.expect_ok();
     to_alice.hears(&[&bob], &[]).await;
     let cross_signing = CrossSigning::new(10);
     bob.post("keys/device_signing/upload", cross_signing.upload(&bob.id)).await.expect_ok();

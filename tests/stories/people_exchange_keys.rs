@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Key, Server, User};
@@ -226,4 +227,31 @@ async fn who_closed_the_account_is_absent() {
         "password": alice.password});
     alice.post("account/deactivate", json!({"auth": auth})).await.expect_ok();
     assert_eq!(bob.keys_of(&alice.id).await, json!({}));
+}
+
+#[tokio::test]
+async fn giant_bodies_are_refused() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    // As large as a body may be; that nothing larger is read is tested beside `http::endpoint`.
+    let large = format!("[\"{}\"]", "x".repeat(2_000_000));
+    // Deep enough for a stack to overflow that followed it.
+    let deep = "{\"device_keys\":".repeat(100_000);
+    let places = [
+        (Method::POST, "keys/upload"),
+        (Method::POST, "keys/query"),
+        (Method::POST, "keys/claim"),
+        (Method::POST, "keys/device_signing/upload"),
+        (Method::POST, "keys/signatures/upload"),
+        (Method::PUT, "sendToDevice/m.room_key/1"),
+        (Method::POST, "room_keys/version"),
+        (Method::PUT, "room_keys/keys?version=1"),
+        (Method::POST, "pushers/set"),
+    ];
+    for (method, path) in places {
+        let send = |body: String| alice.send(method.clone(), path, move |request| request.body(body));
+        send(large.clone()).await.expect_error(400, "M_BAD_JSON");
+        send(deep.clone()).await.expect_error(400, "M_NOT_JSON");
+    }
+    alice.publish(&Key::new(1)).await;
 }

@@ -1,18 +1,12 @@
 //! People send each other files, which arrive as they were and harm nobody's browser.
 
-use std::{fs, path::Path, time::Duration};
+use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::support::{PATIENCE, Server, encode, eventually, id_of};
-
-/// How many files there are in a folder, however deep.
-fn files_in(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { files_in(&path) } else { 1 }).sum()
-}
+use crate::support::{PATIENCE, Server, encode, eventually, files_in, id_of};
 
 fn download_path(uri: &str) -> String {
     format!("/_matrix/client/v1/media/download/{}", id_of(uri))
@@ -64,6 +58,21 @@ async fn old_clients_read_files_where_the_operator_lets_them() {
         let renamed = server.stranger().fetch(&format!("{path}/b.txt"), &[]).await;
         assert_eq!(renamed.header("content-disposition"), r#"inline; filename="b.txt""#);
     }
+}
+
+#[tokio::test]
+async fn nobody_reads_files_without_logging_in_where_the_operator_forbids_it() {
+    let server = Server::start_with("[media]\nunauthenticated_access = \"off\"").await;
+    let alice = server.register("alice").await;
+    let uri = alice.upload("hello", "text/plain", "a.txt").await;
+    // A token makes no difference: clients that have one use the new addresses.
+    for who in [server.stranger(), &*alice] {
+        for path in ["download/{}", "download/{}/a.txt", "thumbnail/{}?width=32&height=32"] {
+            let path = format!("/_matrix/media/v3/{}", path.replace("{}", id_of(&uri)));
+            who.fetch(&path, &[]).await.expect_error(404, "M_NOT_FOUND");
+        }
+    }
+    assert_eq!(alice.download(&uri).await.expect_ok(), b"hello");
 }
 
 #[tokio::test]

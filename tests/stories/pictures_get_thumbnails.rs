@@ -1,10 +1,10 @@
 //! Pictures are shown small without being fetched whole, and no picture harms the server.
 
-use std::{fs, io::Cursor, path::Path};
+use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
-use crate::support::{FileAnswer, Server, User, id_of};
+use crate::support::{FileAnswer, Server, User, files_in, id_of};
 
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
@@ -21,12 +21,6 @@ fn gif_bomb(side: u16, frames: usize) -> Vec<u8> {
         bytes.extend([0x2c, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, 0x44, 1, 0]);
     }
     bytes
-}
-
-/// How many files there are in a folder, however deep.
-fn files_in(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| if path.is_dir() { files_in(&path) } else { 1 }).sum()
 }
 
 impl User {

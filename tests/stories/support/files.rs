@@ -1,5 +1,7 @@
 //! Files as people send and fetch them.
 
+use std::{fs, path::Path};
+
 use reqwest::{Body, Method, Response, StatusCode, header::HeaderMap};
 
 use super::{Answer, Connection, encode};
@@ -79,4 +81,10 @@ impl Connection {
 /// What follows `mxc://`: the server and the id, with a slash between them.
 pub fn id_of(uri: &str) -> &str {
     uri.strip_prefix("mxc://").unwrap_or_else(|| panic!("{uri} is no URI of a file"))
+}
+
+/// How many files there are in a folder, however deep.
+pub fn files_in(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { files_in(&path) } else { 1 }).sum()
 }

@@ -18,7 +18,7 @@ pub use self::{
     answer::Answer,
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
-    files::{FileAnswer, id_of},
+    files::{FileAnswer, files_in, id_of},
     gateway::{GATEWAYS_ON_LOOPBACK, Gateway, Manner},
     keys::{CrossSigning, Key},
     s3::S3,
