@@ -255,3 +255,15 @@ async fn giant_bodies_are_refused() {
     }
     alice.publish(&Key::new(1)).await;
 }
+
+#[tokio::test]
+async fn keys_that_nobody_signed_are_passed_on_as_such() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let mut keys = Key::new(1).device_keys(&alice.id, &alice.device_id);
+    keys["signatures"] = json!({});
+    alice.post("keys/upload", json!({"device_keys": keys})).await.expect_ok();
+    let found = bob.post("keys/query", json!({"device_keys": {&alice.id: []}})).await.expect_ok();
+    let found = &found["device_keys"][&alice.id][&alice.device_id];
+    assert_eq!((&found["keys"], &found["signatures"]), (&keys["keys"], &json!({&alice.id: {}})));
+}

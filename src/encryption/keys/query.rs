@@ -84,7 +84,9 @@ impl Keys {
             if !wanted.is_empty() && !wanted.contains(&device) {
                 continue;
             }
-            let signatures = signatures(snapshot, (user, device.as_str()), &[user]).await?;
+            let mut signatures = signatures(snapshot, (user, device.as_str()), &[user]).await?;
+            // Clients expect the field, although there may be nothing in it.
+            signatures.entry(user.to_owned()).or_default();
             let name = names.get(&device).and_then(Option::as_deref);
             let json = complete(&keys.json, &signatures, name)?;
             devices.insert(device, Raw::from_json(json));

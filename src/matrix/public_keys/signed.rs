@@ -49,6 +49,11 @@ impl Signed {
         &self.bare
     }
 
+    /// Whether there is no signature at all, not even one that could be wrong.
+    pub fn is_unsigned(&self) -> bool {
+        self.signatures.values().all(BTreeMap::is_empty)
+    }
+
     /// The signatures that are said to be by ed25519 keys of `user`, each with the name of the key.
     pub fn signatures_of(&self, user: &UserId) -> impl Iterator<Item = (&str, &str)> {
         let signatures = self.signatures.get(user).into_iter().flatten();

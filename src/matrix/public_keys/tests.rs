@@ -42,6 +42,17 @@ fn keys_that_their_device_signed_are_in_order() {
 }
 
 #[test]
+fn keys_that_nobody_signed_are_for_clients_to_judge() {
+    let key = TestKey::new(1);
+    for none in [json!({}), json!({ alice().as_str(): {} })] {
+        let mut keys = unsigned_keys(&key);
+        keys["signatures"] = none;
+        let checked = DeviceKeys::check(&to_raw_value(&keys).unwrap(), alice(), phone()).unwrap();
+        assert!(checked.signed.is_unsigned());
+    }
+}
+
+#[test]
 fn keys_that_are_not_in_order_are_refused_with_the_reason() {
     let (key, other) = (TestKey::new(1), TestKey::new(2));
     let signed = || key.sign(unsigned_keys(&key), alice(), "PHONE");
