@@ -91,7 +91,8 @@ fn profile(event: &Event) -> RoomMember {
     }
 
     let mut profile = RoomMember::new();
-    // Clients count on the key, and the specification has a string there: no picture is an empty one.
+    // The specification lets the key be absent; other servers always send it, so that whoever learned from them finds it here
+    // too. It is a string there and never `null`: no picture is an empty one.
     profile.avatar_url = Some(OwnedMxcUri::from(""));
     if let Ok(content) = event.content_as::<Content>() {
         profile.display_name = content.displayname.as_str().map(str::to_owned);

@@ -1,6 +1,7 @@
 //! The public keys of devices and people. The server gives them out, and says who vouches for them.
 //!
-//! Signatures are verified before they are stored, so that whatever is read here was vouched for.
+//! Signatures are verified before they are stored, so that each one that is read here holds. A device may have published its
+//! keys without any, which clients trust for nothing.
 
 mod belongings;
 mod claim;
