@@ -4,8 +4,8 @@ use ruma::{
     OwnedRoomId, OwnedUserId, UserId,
     events::GlobalAccountDataEventType,
     push::{
-        Action, AnyPushRule, ConditionalPushRule, EventMatchConditionData, InsertPushRuleError, NewPushRule,
-        PatternedPushRule, PushCondition, RemovePushRuleError, RuleKind, Ruleset, SimplePushRule,
+        Action, AnyPushRule, ConditionalPushRule, InsertPushRuleError, NewPushRule, PatternedPushRule,
+        RemovePushRuleError, RuleKind, Ruleset, SimplePushRule,
     },
 };
 use serde::Serialize;
@@ -13,6 +13,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     error::{Error, Kind, Result},
+    matrix::push_rules,
     storage::{Batch, Snapshot, Store, schema::users::PUSH_RULES, until_settled},
     streams::{Change, Log, Notifier},
 };
@@ -171,7 +172,7 @@ impl PushRules {
 
 /// The default rules are those of this version of the server; what the user changed about them is kept.
 fn with_defaults(stored: Option<Ruleset>, user: &UserId) -> Ruleset {
-    let defaults = server_defaults(user);
+    let defaults = push_rules::server_default(user);
     match stored {
         Some(mut rules) => {
             rules.update_with_server_default(defaults);
@@ -179,28 +180,6 @@ fn with_defaults(stored: Option<Ruleset>, user: &UserId) -> Ruleset {
         }
         None => defaults,
     }
-}
-
-/// The default rules, with those of polls as clients and other servers have had them since MSC3930 began: it compares types
-/// in another way by now, which comes to the same for the types of polls.
-fn server_defaults(user: &UserId) -> Ruleset {
-    let mut rules = Ruleset::server_default(user);
-    rules.override_ = rules.override_.into_iter().map(as_first_proposed).collect();
-    rules.underride = rules.underride.into_iter().map(as_first_proposed).collect();
-    rules
-}
-
-fn as_first_proposed(mut rule: ConditionalPushRule) -> ConditionalPushRule {
-    if rule.rule_id.starts_with(".org.matrix.msc3930.") {
-        for condition in &mut rule.conditions {
-            if let PushCondition::EventPropertyIs(is) = condition
-                && let Some(value) = is.value.as_str()
-            {
-                *condition = EventMatchConditionData::new(is.key.clone(), value.to_owned()).into();
-            }
-        }
-    }
-    rule
 }
 
 fn not_found() -> Error {

@@ -3,6 +3,7 @@
 //! The rules are ruma's types. They are evaluated here because the fold over a room's events needs an answer that is
 //! synchronous, shares the parsed event between readers, and takes display names at their letters.
 
+mod defaults;
 mod subject;
 
 use std::ops::RangeBounds;
@@ -12,7 +13,7 @@ use ruma::{
     push::{Action, AnyPushRuleRef, PushCondition, Ruleset},
 };
 
-pub use self::subject::Subject;
+pub use self::{defaults::server_default, subject::Subject};
 use super::{
     glob::{self, QuestionMark},
     power_levels::PowerLevels,
@@ -25,7 +26,10 @@ pub fn deciding_rule<'r>(rules: &'r Ruleset, event: &Subject<'_>, reader: &Reade
     if event.sender() == reader.user_id {
         return None;
     }
-    rules.iter().find(|rule| rule.enabled() && matches(*rule, event, reader))
+    let counts = |rule: &AnyPushRuleRef<'_>| {
+        rule.enabled() && !(event.says_whom_it_mentions() && defaults::finds_mentions_in_text(rule.rule_id()))
+    };
+    rules.iter().find(|rule| counts(rule) && matches(*rule, event, reader))
 }
 
 /// The outcome for a reader, without sounds and other tweaks.

@@ -34,6 +34,11 @@ impl<'a> Subject<'a> {
         &self.event.room_id
     }
 
+    /// Whether the sender's client says whom the event mentions, so that nobody need guess it from the text.
+    pub(super) fn says_whom_it_mentions(&self) -> bool {
+        self.content.get("m.mentions").is_some()
+    }
+
     /// The property at a dot-separated path (appendices, "Dot-separated property paths").
     pub(super) fn property(&self, path: &str) -> Option<Property<'_>> {
         Some(match path {
@@ -96,6 +101,7 @@ impl<'a> Property<'a> {
             Self::Json(value) => same(value, wanted),
         }
     }
+
     /// Whether this is a list with exactly the wanted value in it.
     pub(super) fn contains(self, wanted: &ScalarJsonValue) -> bool {
         match self {

@@ -40,7 +40,7 @@ fn room() -> Room {
 }
 
 fn defaults() -> Ruleset {
-    Ruleset::server_default(&user("reader"))
+    server_default(&user("reader"))
 }
 
 /// A rule set with rules of the user's own and no defaults.
@@ -132,9 +132,13 @@ fn the_defaults_are_those_of_the_specification() {
     });
     let mut found = serde_json::to_value(defaults()).unwrap();
     for rules in found.as_object_mut().unwrap().values_mut() {
-        // Those for polls are still a proposal (MSC3930).
-        rules.as_array_mut().unwrap().retain(|rule| !rule["rule_id"].as_str().unwrap().contains("msc3930"));
+        // Those for polls (MSC3930) and subscriptions of threads (MSC4306) are still proposals, and three are older.
+        rules.as_array_mut().unwrap().retain(|rule| {
+            let id = rule["rule_id"].as_str().unwrap();
+            !id.contains("msc") && !defaults::finds_mentions_in_text(id)
+        });
     }
+    found.as_object_mut().unwrap().retain(|_, rules| !rules.as_array().unwrap().is_empty());
     assert_eq!(found, expected);
 }
 
@@ -161,7 +165,7 @@ fn the_defaults_sort_ordinary_events() {
         ("bob", "m.room.message", None, json!({ "body": "@reader", "m.mentions": { "user_ids": [me] } }), HIGHLIGHT),
         ("bob", "m.room.message", None, json!({ "body": "x", "m.mentions": { "user_ids": [user("eve")] } }), NOTIFY),
         ("bob", "m.room.message", None, json!({ "body": "x", "m.mentions": { "user_ids": me } }), NOTIFY),
-        ("bob", "m.room.message", None, json!({ "body": "reader, Rita: @room" }), NOTIFY),
+        ("bob", "m.room.message", None, json!({ "body": "readers: @room" }), NOTIFY),
         ("bob", "m.room.encrypted", None, json!({ "m.mentions": { "user_ids": [me] } }), HIGHLIGHT),
         ("bob", "m.room.message", None, everyone.clone(), NOTIFY),
         ("creator", "m.room.message", None, everyone, HIGHLIGHT),
@@ -389,4 +393,26 @@ fn a_user_rule_added_to_the_defaults_comes_before_them() {
     assert_eq!(ask(&rules, &room, &event, 3), SILENT);
     rules.override_.shift_insert(1, mine);
     assert_eq!(ask(&rules, &room, &event, 3), NOTIFY);
+}
+
+#[test]
+fn who_is_named_in_the_text_is_told_unless_the_event_says_whom_it_mentions() {
+    let mut room = room();
+    let cases = [
+        // The display name, the localpart, the whole room; by somebody who may and somebody who may not call everyone.
+        ("creator", json!({ "body": "Hello rita *!" }), HIGHLIGHT),
+        ("bob", json!({ "body": "ask Reader, please" }), HIGHLIGHT),
+        ("bob", json!({ "body": "the readers" }), NOTIFY),
+        ("creator", json!({ "body": "@room look" }), HIGHLIGHT),
+        ("bob", json!({ "body": "@room look" }), NOTIFY),
+        ("creator", json!({ "body": "Hello Rita *!", "m.mentions": {} }), NOTIFY),
+        ("creator", json!({ "body": "ask reader", "m.mentions": { "user_ids": ["@bob:example.org"] } }), NOTIFY),
+        ("creator", json!({ "body": "@room look", "m.mentions": {} }), NOTIFY),
+        ("creator", json!({ "body": "you", "m.mentions": { "user_ids": [user("reader")] } }), HIGHLIGHT),
+    ];
+    for (sender, mut content, expected) in cases {
+        content["msgtype"] = json!("m.text");
+        let event = room.send(sender, "m.room.message", None, content.clone()).unwrap();
+        assert_eq!(ask(&defaults(), &room, &event, 5), expected, "{sender}: {content}");
+    }
 }
