@@ -149,7 +149,11 @@ impl Keys {
         }
         let master = change.master().unwrap_or_default();
         for (place, usage) in USAGES.into_iter().enumerate() {
-            let Some(key) = change.uploaded[place].filter(|_| change.is_new(place)) else { continue };
+            let Some(key) = change.uploaded[place].filter(|_| change.is_signed_anew(place)) else { continue };
+            if !change.is_new(place) {
+                // The old master key's word counts no more.
+                KEY_SIGNATURES.delete_range(batch, KeyRange::prefix((user, &*key.ed25519)));
+            }
             self.sessions.reserve_device_id(batch, snapshot, user, &key.ed25519).await?;
             let row = PublicKey { json: key.signed.bare().into(), ed25519: key.ed25519.clone() };
             CROSS_SIGNING_KEYS.put(batch, (user, usage), &row);
@@ -223,6 +227,11 @@ impl Replacement<'_> {
     fn is_new(&self, place: usize) -> bool {
         let before = self.before[place].as_ref().map(|key| &*key.json);
         self.uploaded[place].is_some_and(|key| Some(key.signed.bare()) != before)
+    }
+
+    /// Whether the key at this place is uploaded and has a signature to keep: it may be an old one under a new master key.
+    fn is_signed_anew(&self, place: usize) -> bool {
+        self.is_new(place) || (self.is_new(0) && self.uploaded[place].is_some())
     }
 
     /// Whether the key that was there before does not stay.

@@ -51,7 +51,12 @@ fn upload(owner: Owner<'_>, key: &TestKey, names: &[u8]) -> KeyUpload {
 
 /// Cross-signing keys of a user.
 fn cross_signing(user: &UserId, seed: u8) -> CrossSigningUpload {
-    let master = TestKey::new(seed);
+    under_master(user, seed, seed)
+}
+
+/// Cross-signing keys of a user, of which the master key may be another than the first time.
+fn under_master(user: &UserId, master: u8, seed: u8) -> CrossSigningUpload {
+    let master = TestKey::new(master);
     let key = |key: &TestKey, usage: &str| -> Raw<CrossSigningKey> {
         let json = json!({ "user_id": user, "usage": [usage], "keys": { key_id(&key.public()): key.public() } });
         raw(&master.sign(json, user, &master.public()))
@@ -137,6 +142,18 @@ async fn of_two_first_uploads_at_once_one_needs_the_password() {
         assert!(outcomes.contains(&Outcome::Published) && outcomes.contains(&Outcome::AuthenticationNeeded));
         assert_eq!(count(&scene.store.snapshot(), CROSS_SIGNING_KEYS).await, 3);
     }
+}
+
+#[tokio::test]
+async fn a_new_master_key_vouches_for_keys_that_stay() {
+    let scene = Scene::new().await;
+    let keys = &scene.encryption.keys;
+    keys.upload_cross_signing(a(), &cross_signing(alice(), 10), Authentication::Missing).await.unwrap();
+    keys.upload_cross_signing(a(), &under_master(alice(), 20, 10), Authentication::Given).await.unwrap();
+    let snapshot = scene.store.snapshot();
+    let signatures = KEY_SIGNATURES.scan(&snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await.unwrap();
+    let by: Vec<String> = signatures.into_iter().map(|((_, _, _, by), _)| by).collect();
+    assert_eq!(by, vec![key_id(&TestKey::new(20).public()).to_string(); 3]);
 }
 
 #[tokio::test]
