@@ -13,7 +13,7 @@
 //! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
 //! encryption  presence      what devices need to encrypt for each other, without being able to read it; who is online
-//! sync  delivery            what changed for one device since a position; telling those outside of the server
+//! sync  delivery  search    what changed for one device since a position; telling those outside; finding messages and people
 //! http                      the edge: the only place that knows axum, statuses and errcodes
 //! server                    builds the services in order, serves, shuts down; what an operator may ask of it
 //! cli                       the commands
@@ -35,6 +35,7 @@ pub mod media;
 pub mod outgoing;
 pub mod presence;
 pub mod rooms;
+pub mod search;
 pub mod server;
 pub mod shutdown;
 pub mod storage;

@@ -10,6 +10,7 @@ mod mail;
 mod media;
 mod outgoing;
 mod previews;
+mod search;
 mod secret;
 mod sections;
 mod server_notices;
@@ -34,6 +35,7 @@ pub use self::{
     media::{Media, S3, UnauthenticatedAccess},
     outgoing::{Outgoing, StaticName},
     previews::Previews,
+    search::{Search, UserDirectory},
     secret::Secret,
     sections::{
         Badge, Durability, HistoryVisibility, Log, LogFormat, Passwords, Presence, Push, Registration,
@@ -75,6 +77,10 @@ pub struct Config {
     pub limits: Limits,
     /// What people are shown of the pages that links lead to.
     pub previews: Previews,
+    /// Finding messages.
+    pub search: Search,
+    /// Finding people.
+    pub user_directory: UserDirectory,
     /// How this server reaches others.
     pub outgoing: Outgoing,
     /// Through whom this server sends e-mail; `None` sends none.
@@ -130,6 +136,8 @@ impl Config {
         let push = reader.section("push").unwrap_or_default();
         let limits = reader.section("limits").unwrap_or_default();
         let previews = reader.section("previews").unwrap_or_default();
+        let search = reader.section("search").unwrap_or_default();
+        let user_directory = reader.section("user_directory").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
         let mail = reader.mail(folder, &registration);
         let storage = reader.section("storage").unwrap_or_default();
@@ -152,6 +160,8 @@ impl Config {
                 push,
                 limits,
                 previews,
+                search,
+                user_directory,
                 outgoing,
                 mail,
                 storage,
@@ -165,6 +175,11 @@ impl Config {
     /// The folder of the database.
     pub fn database(&self) -> PathBuf {
         self.data_dir.join("database")
+    }
+
+    /// Where the search index lies.
+    pub fn search_folder(&self) -> PathBuf {
+        self.data_dir.join("search")
     }
 
     /// The folder of uploaded files, where they are not kept elsewhere.

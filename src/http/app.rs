@@ -13,6 +13,7 @@ use crate::{
     media::{Media, Previews},
     presence::Presence,
     rooms::Rooms,
+    search::{People, Search},
     shutdown::Shutdown,
     storage::Store,
     sync::Sync,
@@ -56,6 +57,10 @@ pub struct Parts {
     pub presence: Presence,
     /// What changed for a device.
     pub sync: Sync,
+    /// Finding messages.
+    pub search: Search,
+    /// Finding people.
+    pub people: People,
 }
 
 impl App {
@@ -109,6 +114,18 @@ impl FromRef<App> for Media {
 impl FromRef<App> for ServerKeys {
     fn from_ref(app: &App) -> Self {
         app.0.server_keys.clone()
+    }
+}
+
+impl FromRef<App> for Search {
+    fn from_ref(app: &App) -> Self {
+        app.0.search.clone()
+    }
+}
+
+impl FromRef<App> for People {
+    fn from_ref(app: &App) -> Self {
+        app.0.people.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use ruma::{
-    EventId, RoomId, UserId,
+    EventId, OwnedUserId, RoomId, UserId,
     api::client::filter::RoomEventFilter,
     events::{AnyStateEvent, AnyTimelineEvent, TimelineEventType},
     serde::Raw,
@@ -35,6 +35,23 @@ pub struct Context {
     pub after: Vec<Raw<AnyTimelineEvent>>,
     /// The state of the room right after the newest of these events.
     pub state: Vec<Raw<AnyStateEvent>>,
+}
+
+/// An event with its neighbours, and who sent all these.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// Where to go on backwards.
+    pub start: PageToken,
+    /// Where to go on forwards.
+    pub end: PageToken,
+    /// The event.
+    pub event: Raw<AnyTimelineEvent>,
+    /// What came before it, newest first.
+    pub before: Vec<Raw<AnyTimelineEvent>>,
+    /// What came after it, oldest first.
+    pub after: Vec<Raw<AnyTimelineEvent>>,
+    /// Who sent any of them.
+    pub senders: BTreeSet<OwnedUserId>,
 }
 
 impl Rooms {
@@ -83,6 +100,31 @@ impl Rooms {
                 .filter(|event| wanted(event))
                 .map(|event| state_renderer.state_of(&state, event))
                 .collect(),
+        })
+    }
+
+    /// What stands around an event that the reader may see: up to so many events before it and after it.
+    pub async fn surroundings(
+        &self,
+        reading: &Reading,
+        reader: Reader<'_>,
+        event: &TimelineEvent,
+        (before, after): (usize, usize),
+    ) -> Result<Surroundings> {
+        let all = RoomEventFilter::default();
+        let before = self.neighbours(reading, event, Direction::Reverse, before, &all).await?;
+        let after = self.neighbours(reading, event, Direction::Forward, after, &all).await?;
+        let (first, last) = (before.last().unwrap_or(event), after.last().unwrap_or(event));
+        let shown = before.iter().chain([event]).chain(&after);
+        let senders = shown.clone().map(|event| event.event.sender.clone()).collect();
+        let renderer = self.renderer(&reading.snapshot, &reading.room, reading.recipient(reader), shown).await?;
+        Ok(Surroundings {
+            start: PageToken::before(first.order),
+            end: PageToken::after(last.order),
+            event: renderer.timeline(event),
+            before: before.iter().map(|event| renderer.timeline(event)).collect(),
+            after: after.iter().map(|event| renderer.timeline(event)).collect(),
+            senders,
         })
     }
 

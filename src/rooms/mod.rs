@@ -54,7 +54,7 @@ use ruma::{OwnedServerName, RoomVersionId};
 pub use self::{
     append::Writer,
     company::Company,
-    context::Context,
+    context::{Context, Surroundings},
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     members::MemberFilter,

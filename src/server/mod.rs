@@ -75,6 +75,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let company = tokio::spawn(ready.rooms.clone().wake_company(shutdown.clone()));
     let media = tokio::spawn(ready.media.clone().sweep_now_and_then(shutdown.clone()));
     let push = tokio::spawn(ready.push.clone().follow());
+    let search = tokio::spawn(ready.search.clone().follow());
 
     let mut listening = JoinSet::new();
     let commands = AdminSocket::bind(config.admin_socket())?;
@@ -97,7 +98,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, typing, presence, rooms, company, media, previews, push] {
+    for task in [keeping, typing, presence, rooms, company, media, previews, push, search] {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;

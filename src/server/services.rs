@@ -18,6 +18,7 @@ use crate::{
     outgoing::Outgoing,
     presence::{Patience, Presence},
     rooms::{NoticeSettings, Rooms, Settings},
+    search::{People, PeopleSettings, Search},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
@@ -43,6 +44,8 @@ pub struct Ready {
     pub(super) rooms: Rooms,
     /// What tells phones what happens.
     pub(super) push: Push,
+    /// Whose index has to follow what is said.
+    pub(super) search: Search,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -91,6 +94,21 @@ impl Ready {
         .await?;
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
         let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
+        let search = Search::new(
+            &config.search,
+            &config.search_folder(),
+            store.clone(),
+            rooms.clone(),
+            notifier.clone(),
+            shutdown.clone(),
+        )?;
+        let people = People::new(
+            store.clone(),
+            users.accounts.clone(),
+            users.profiles.clone(),
+            rooms.clone(),
+            PeopleSettings { everyone: config.user_directory.show_all_users },
+        );
         let account_data = users.account_data.clone();
         let (to_device, keys) = (encryption.to_device.clone(), encryption.keys.clone());
         let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device, keys };
@@ -112,12 +130,15 @@ impl Ready {
                 encryption,
                 presence: presence.clone(),
                 sync,
+                search: search.clone(),
+                people,
             }),
             media,
             previews,
             presence,
             rooms,
             push,
+            search,
             shutdown,
             store,
         })

@@ -35,6 +35,7 @@ mod receipts;
 mod redact;
 mod register;
 mod room_summary;
+mod search;
 mod send;
 mod server_notices;
 mod state;
@@ -165,6 +166,8 @@ fn rooms() -> Router<App> {
         .endpoint(directory::search)
         .endpoint(directory::visibility)
         .endpoint(directory::set_visibility)
+        // Server side search
+        .endpoint(search::messages)
         // Room summaries
         .endpoint(room_summary::get)
         // Typing notifications
@@ -183,6 +186,8 @@ fn people() -> Router<App> {
         .endpoint(profile::get_field)
         .endpoint(profile::set_field)
         .endpoint(profile::delete_field)
+        // User directory
+        .endpoint(search::people)
         // Presence
         .endpoint(presence::get)
         .endpoint(presence::set)

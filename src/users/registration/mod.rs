@@ -28,6 +28,7 @@ use crate::{
         schema::users::{PROFILES, PasswordHash, Role},
         until_settled,
     },
+    streams::{Change, Log},
 };
 
 /// How long a localpart is that the server chooses.
@@ -201,6 +202,7 @@ impl Registration {
         let display_name = new.display_name.clone().unwrap_or_else(|| user.localpart().to_owned());
         let profile = UserProfile::from_iter([ProfileFieldValue::DisplayName(display_name)]);
         PROFILES.put(&mut batch, (user,), &profile);
+        Log::append(&mut batch, 0, &Change::Profile { user: user.to_owned() });
         self.store.commit(batch).await.map(drop)
     }
 }

@@ -1,0 +1,339 @@
+//! Finds messages, names and topics that the searcher may see
+//! ([spec](https://spec.matrix.org/v1.19/client-server-api/#server-side-search)).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ruma::{
+    OwnedEventId, OwnedRoomId, OwnedUserId, UInt, UserId,
+    api::client::search::search_events::v3::{
+        Criteria, EventContextResult, GroupingKey, OrderBy, ResultGroup, ResultGroupMap, ResultRoomEvents, SearchKeys,
+        SearchResult, UserProfile,
+    },
+    events::{StateEventType, room::member::RoomMemberEventContent},
+};
+use tokio::task::spawn_blocking;
+
+use super::{
+    Search, Searching,
+    index::{From, Hit, Key, Scope, Wanted},
+    page_token::PageToken,
+    texts::content,
+};
+use crate::{
+    error::{Error, Kind, Result},
+    matrix::event_filter,
+    rooms::{Reader, Reading, TimelineEvent, Viewer},
+    storage::{Order, Snapshot},
+};
+
+/// The longest text that is searched for, in bytes, and how many of its terms count.
+const LONGEST: usize = 1_000;
+const TERMS: usize = 32;
+
+/// How many results come without and at most with a wish.
+const USUAL: usize = 10;
+const MOST: usize = 100;
+
+/// How many neighbours of a result are given at most on each side.
+const NEIGHBOURS: u64 = 50;
+
+/// How far down the list of the best one may page.
+pub(super) const DEEPEST: usize = 100_000;
+
+/// How often the index is asked for more when what it found is filtered out.
+const ROUNDS: usize = 20;
+
+/// An event that was found.
+struct Match {
+    event: TimelineEvent,
+    rank: f32,
+}
+
+/// Results, and where to go on.
+struct PageOfResults {
+    results: Vec<Match>,
+    count: usize,
+    next: Option<PageToken>,
+}
+
+impl Search {
+    /// What matches `criteria` of what the reader may see.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Unrecognized`] where the server does not search; [`Kind::InvalidParam`] if a key, an order or `next_batch` is
+    /// not known, or the text is too long.
+    pub async fn messages(
+        &self,
+        reader: Reader<'_>,
+        criteria: &Criteria,
+        next_batch: Option<&str>,
+    ) -> Result<ResultRoomEvents> {
+        let searching = self.searching()?;
+        let wanted = searching.wanted(criteria)?;
+        let ordered_by = criteria.order_by.clone().unwrap_or(OrderBy::Rank);
+        let token = next_batch.map(str::parse::<PageToken>).transpose()?;
+        let mut answer = ResultRoomEvents::new();
+        answer.count = Some(UInt::MIN);
+        if wanted.terms.is_empty() {
+            return Ok(answer);
+        }
+        let position = searching.store.snapshot().position();
+        searching.reach(position).await;
+        let from = match (token, &ordered_by) {
+            (Some(PageToken(from @ From::Before(_))), OrderBy::Recent) => from,
+            (Some(PageToken(from @ From::Best(..))), OrderBy::Rank) => from,
+            (None, OrderBy::Recent) => From::Before((position.get() + 1).into()),
+            (None, OrderBy::Rank) => From::Best(0, position),
+            (Some(_), OrderBy::Recent | OrderBy::Rank) => {
+                return Err(Error::invalid("next_batch belongs to another order of results."));
+            }
+            _ => return Err(Error::invalid("Search results are ordered by `rank` or by `recent`.")),
+        };
+        let terms = wanted.terms.clone();
+        let page = searching.page(reader.user, criteria, wanted, from).await?;
+        answer.count = UInt::try_from(page.count).ok();
+        answer.next_batch = page.next.map(|token| token.to_string());
+        searching.fill(&mut answer, reader, criteria, page.results, &terms).await?;
+        Ok(answer)
+    }
+}
+
+impl Searching {
+    /// What the index is asked.
+    fn wanted(&self, criteria: &Criteria) -> Result<Wanted> {
+        if criteria.search_term.len() > LONGEST {
+            return Err(Error::invalid("search_term is longer than 1,000 bytes."));
+        }
+        let mut terms = self.analysis.clone().wanted(&criteria.search_term);
+        terms.truncate(TERMS);
+        let key = |key: &SearchKeys| match key {
+            SearchKeys::ContentBody => Ok(Key::Body),
+            SearchKeys::ContentName => Ok(Key::Name),
+            SearchKeys::ContentTopic => Ok(Key::Topic),
+            _ => Err(Error::invalid("Keys to search in are content.body, content.name and content.topic.")),
+        };
+        let keys = match &criteria.keys {
+            Some(keys) => keys.iter().map(key).collect::<Result<_>>()?,
+            None => vec![Key::Body, Key::Name, Key::Topic],
+        };
+        let (senders, not_senders) = (criteria.filter.senders.clone(), criteria.filter.not_senders.clone());
+        Ok(Wanted { terms, keys, senders, not_senders })
+    }
+
+    async fn page(
+        &self,
+        user: &UserId,
+        criteria: &Criteria,
+        mut wanted: Wanted,
+        mut from: From,
+    ) -> Result<PageOfResults> {
+        let snapshot = self.store.snapshot();
+        let ignored = self.rooms.ignored_by(&snapshot, user).await?;
+        // What others wrote of a room's name or topic stands in the room, whoever is ignored.
+        if wanted.keys == [Key::Body] {
+            wanted.not_senders.extend(ignored.iter().cloned());
+        }
+        let viewers = self.viewers(&snapshot, user, criteria, &wanted, ignored).await?;
+        let scopes: Vec<Scope> =
+            viewers.iter().map(|(room, viewer)| (room.clone(), viewer.visible_stretches())).collect();
+        let limit = criteria.filter.limit.map_or(USUAL, |limit| usize::try_from(u64::from(limit)).unwrap_or(MOST));
+        let limit = limit.clamp(1, MOST);
+        let mut page = PageOfResults { results: Vec::new(), count: 0, next: None };
+        let mut shown = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let (index, asked, places) = (self.index.clone(), wanted.clone(), scopes.clone());
+            let find = move || index.find(&asked, &places, from, limit);
+            let found = spawn_blocking(find).await.map_err(Error::internal)??;
+            page.count = found.count;
+            let exhausted = found.hits.len() < limit;
+            for hit in found.hits {
+                from = beyond(from, &hit);
+                if !shown.insert((hit.room.clone(), hit.shown)) {
+                    continue;
+                }
+                page.results.extend(self.result(&snapshot, criteria, &viewers, hit).await?);
+                if page.results.len() == limit {
+                    page.next = Some(PageToken(from));
+                    return Ok(page);
+                }
+            }
+            if exhausted {
+                return Ok(page);
+            }
+        }
+        page.next = Some(PageToken(from));
+        Ok(page)
+    }
+
+    /// What decides over what the searcher may see, for each room of theirs in which something is found.
+    async fn viewers(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        criteria: &Criteria,
+        wanted: &Wanted,
+        ignored: BTreeSet<OwnedUserId>,
+    ) -> Result<BTreeMap<OwnedRoomId, Viewer>> {
+        let own = self.rooms.of_user(snapshot, user).await?.into_iter();
+        let rooms: BTreeSet<OwnedRoomId> = own
+            .filter(|(room, row)| !row.value.forgotten && event_filter::passes_by_room(&criteria.filter, room))
+            .map(|(room, _)| room)
+            .collect();
+        let (index, asked) = (self.index.clone(), wanted.clone());
+        let found = spawn_blocking(move || index.rooms_with(&asked, &rooms)).await.map_err(Error::internal)??;
+        let mut viewers = BTreeMap::new();
+        for room in found {
+            let viewer = Viewer::load(snapshot, &room, user, ignored.clone()).await?;
+            viewers.insert(room, viewer);
+        }
+        Ok(viewers)
+    }
+
+    /// The event that was found, if it is still there for the searcher and passes the filter.
+    async fn result(
+        &self,
+        snapshot: &Snapshot,
+        criteria: &Criteria,
+        viewers: &BTreeMap<OwnedRoomId, Viewer>,
+        hit: Hit,
+    ) -> Result<Option<Match>> {
+        let (Some(viewer), room) = (viewers.get(&hit.room), self.rooms.room(&hit.room).await?) else {
+            return Ok(None);
+        };
+        let event = self.rooms.events_at(snapshot, &room, &[Order::Live(hit.shown)]).await?.pop();
+        let visible = event.filter(|found| {
+            found.header.redacted_by.is_none()
+                && viewer.may_see(found.order, &found.event)
+                && event_filter::passes(&criteria.filter, &found.event)
+        });
+        Ok(visible.map(|event| Match { event, rank: hit.rank }))
+    }
+
+    /// Renders the results, each with what stands around it.
+    async fn fill(
+        &self,
+        answer: &mut ResultRoomEvents,
+        reader: Reader<'_>,
+        criteria: &Criteria,
+        results: Vec<Match>,
+        terms: &[Vec<String>],
+    ) -> Result<()> {
+        let mut readings: BTreeMap<OwnedRoomId, Reading> = BTreeMap::new();
+        let (mut highlights, mut analysis) = (BTreeSet::new(), self.analysis.clone());
+        let mut places = Vec::new();
+        for Match { event, rank } in results {
+            let id = &event.event.room_id;
+            if !readings.contains_key(id) {
+                match self.rooms.read(id, reader.user).await {
+                    Ok(reading) => drop(readings.insert(id.clone(), reading)),
+                    // Forgotten since.
+                    Err(error) if error.kind == Kind::Forbidden => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            let Some(reading) = readings.get(id) else { continue };
+            if let Some(found) = content(&event.event) {
+                highlights.extend(analysis.matching(terms, &found.text).into_iter().map(str::to_lowercase));
+            }
+            places.push((id.clone(), event.event.sender.clone(), event.event.id.clone()));
+            answer.results.push(self.rendered(reading, reader, criteria, &event, rank).await?);
+        }
+        answer.highlights = highlights.into_iter().collect();
+        group(answer, criteria, &places);
+        if criteria.include_state == Some(true) {
+            for room in readings.into_keys() {
+                let state = self.rooms.state(&room, reader).await?;
+                answer.state.insert(room, state);
+            }
+        }
+        Ok(())
+    }
+
+    async fn rendered(
+        &self,
+        reading: &Reading,
+        reader: Reader<'_>,
+        criteria: &Criteria,
+        event: &TimelineEvent,
+        rank: f32,
+    ) -> Result<SearchResult> {
+        let limits = &criteria.event_context;
+        let limits = [limits.before_limit, limits.after_limit].map(|limit| u64::from(limit).min(NEIGHBOURS) as usize);
+        let around = self.rooms.surroundings(reading, reader, event, limits.into()).await?;
+        let mut context = EventContextResult::new();
+        context.start = Some(around.start.to_string());
+        context.end = Some(around.end.to_string());
+        context.events_before = around.before;
+        context.events_after = around.after;
+        if criteria.event_context.include_profile {
+            context.profile_info = self.profiles(reading, event.order, around.senders).await?;
+        }
+        let mut result = SearchResult::new();
+        result.rank = Some(rank.into());
+        result.result = Some(around.event);
+        result.context = context;
+        Ok(result)
+    }
+
+    /// What people showed of themselves in a room at a place.
+    async fn profiles(
+        &self,
+        reading: &Reading,
+        order: Order,
+        people: BTreeSet<OwnedUserId>,
+    ) -> Result<BTreeMap<OwnedUserId, UserProfile>> {
+        let state = self.rooms.state_at(&reading.room, order).await?;
+        let profile = |user: OwnedUserId| {
+            let member = state.get(&StateEventType::RoomMember, user.as_str())?;
+            let content: RoomMemberEventContent = member.content_as().ok()?;
+            let mut profile = UserProfile::new();
+            (profile.displayname, profile.avatar_url) = (content.displayname, content.avatar_url);
+            Some((user, profile))
+        };
+        Ok(people.into_iter().filter_map(profile).collect())
+    }
+}
+
+/// Where the search goes on after a hit.
+fn beyond(from: From, hit: &Hit) -> From {
+    match from {
+        From::Before(_) => From::Before(hit.order),
+        From::Best(skipped, place) => From::Best(skipped + 1, place),
+    }
+}
+
+/// Says which results belong together: by their rooms, or by who wrote them.
+fn group(answer: &mut ResultRoomEvents, criteria: &Criteria, places: &[(OwnedRoomId, OwnedUserId, OwnedEventId)]) {
+    let next = answer.next_batch.clone();
+    for grouping in &criteria.groupings.group_by {
+        let map = match &grouping.key {
+            Some(GroupingKey::RoomId) => {
+                ResultGroupMap::RoomId(groups(places.iter().map(|(room, _, id)| (room, id)), next.as_ref()))
+            }
+            Some(GroupingKey::Sender) => {
+                ResultGroupMap::Sender(groups(places.iter().map(|(_, sender, id)| (sender, id)), next.as_ref()))
+            }
+            _ => continue,
+        };
+        answer.groups.insert(map);
+    }
+}
+
+fn groups<'a, K: Ord + Clone + 'a>(
+    members: impl Iterator<Item = (&'a K, &'a OwnedEventId)>,
+    next: Option<&String>,
+) -> BTreeMap<K, ResultGroup> {
+    let mut groups: BTreeMap<K, ResultGroup> = BTreeMap::new();
+    for (key, event) in members {
+        let order = UInt::try_from(groups.len()).ok();
+        let group = groups.entry(key.clone()).or_insert_with(|| {
+            let mut group = ResultGroup::new();
+            group.order = order;
+            group.next_batch = next.cloned();
+            group
+        });
+        group.results.push(event.clone());
+    }
+    groups
+}

@@ -1,0 +1,206 @@
+//! People search for what was said, and find what they may see of it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Server, User, encode, eventually};
+
+/// What a search for `text` gives, with more `criteria`.
+async fn search(user: &User, text: &str, criteria: Value) -> Value {
+    let mut events = json!({ "search_term": text });
+    events.as_object_mut().unwrap().extend(criteria.as_object().unwrap().clone());
+    let body = json!({ "search_categories": { "room_events": events } });
+    user.post("search", body).await.expect_ok()["search_categories"]["room_events"].take()
+}
+
+fn bodies(found: &Value) -> Vec<&str> {
+    let results = found["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+    results.iter().map(|result| result["result"]["content"]["body"].as_str().unwrap_or_default()).collect()
+}
+
+#[tokio::test]
+async fn what_was_just_said_is_found_with_what_stands_around_it() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room().await;
+    for text in ["one", "two Cafés", "three", "four", "cafe again"] {
+        alice.send_text(&room, text).await;
+    }
+    let found = search(&alice, "CAFE", json!({ "order_by": "recent" })).await;
+    assert_eq!(bodies(&found), ["cafe again", "two Cafés"]);
+    assert_eq!((&found["count"], &found["next_batch"]), (&json!(2), &Value::Null));
+    assert_eq!(found["highlights"], json!(["cafe", "cafés"]));
+
+    let context = json!({ "order_by": "recent", "event_context": { "before_limit": 1, "after_limit": 2, "include_profile": true } });
+    let context = &search(&alice, "two", context).await["results"][0]["context"];
+    let texts = |side: &str| -> Vec<Value> {
+        context[side].as_array().unwrap().iter().map(|event| event["content"]["body"].clone()).collect()
+    };
+    assert_eq!(
+        (texts("events_before"), texts("events_after")),
+        (vec![json!("one")], vec![json!("three"), json!("four")])
+    );
+    assert_eq!(context["profile_info"][&alice.id]["displayname"], "alice");
+    let page = format!("rooms/{}/messages?dir=b&from={}", encode(&room), encode(context["start"].as_str().unwrap()));
+    assert_ne!(alice.get(&page).await.expect_ok()["chunk"], json!([]));
+}
+
+#[tokio::test]
+async fn one_finds_only_what_one_may_see() {
+    let server = Server::start().await;
+    let [alice, bob, eve] =
+        [server.register("alice").await, server.register("bob").await, server.register("eve").await];
+    let room = alice.create_room().await;
+    alice.send_text(&room, "secret plan before").await;
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
+    alice.send_text(&room, "plan for all").await;
+    bob.send_text(&room, "my plan").await;
+    bob.leave(&room).await;
+    alice.send_text(&room, "secret plan after").await;
+
+    let ordered = || json!({ "order_by": "recent" });
+    assert_eq!(bodies(&search(&bob, "plan", ordered()).await), ["my plan", "plan for all"]);
+    assert_eq!(search(&bob, "plan", ordered()).await["count"], 2);
+    assert_eq!(search(&bob, "secret", json!({})).await["count"], 0);
+    assert_eq!(search(&eve, "plan", json!({})).await["count"], 0);
+    assert_eq!(bodies(&search(&alice, "plan", ordered()).await).len(), 4);
+
+    let ignored = json!({ "ignored_users": { &bob.id: {} } });
+    alice.put(&format!("user/{}/account_data/m.ignored_user_list", encode(&alice.id)), ignored).await.expect_ok();
+    assert_eq!(bodies(&search(&alice, "my plan", ordered()).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_taken_back_is_not_found_and_edits_are_found_as_the_message() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room().await;
+    let first = alice.send_text(&room, "the keyword of the day").await;
+    let second = alice.send_text(&room, "another keyword").await;
+    alice.redact(&room, &first).await;
+    let edit = json!({
+        "msgtype": "m.text", "body": "* a better word",
+        "m.new_content": { "msgtype": "m.text", "body": "a better word" },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": second },
+    });
+    let edit = alice.send_event(&room, "m.room.message", edit).await;
+    assert_eq!(bodies(&search(&alice, "keyword", json!({})).await), ["another keyword"]);
+    let found = search(&alice, "better", json!({})).await;
+    assert_eq!(found["results"][0]["result"]["event_id"], json!(second));
+    alice.redact(&room, &edit).await;
+    assert_eq!(search(&alice, "better", json!({})).await["count"], 0);
+    // What is encrypted is never read.
+    alice
+        .send_event(&room, "m.room.encrypted", json!({ "body": "keyword", "algorithm": "m.megolm.v1.aes-sha2" }))
+        .await;
+    assert_eq!(search(&alice, "keyword", json!({})).await["count"], 1);
+}
+
+#[tokio::test]
+async fn results_come_in_pages_groups_and_by_keys_and_filters() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let bob = server.register("bob").await;
+    let kitchen =
+        alice.create_room_with(json!({ "preset": "public_chat", "name": "Plum kitchen", "topic": "Plum cake" })).await;
+    let garden = alice.create_room_with(json!({ "preset": "public_chat" })).await;
+    bob.join(&kitchen).await;
+    for number in 0..7 {
+        alice.send_text(&kitchen, &format!("plum {number}")).await;
+        alice.send_text(&garden, &format!("plum {number}")).await;
+    }
+    bob.send_text(&kitchen, "plum plum plum").await;
+
+    for order in ["recent", "rank"] {
+        let mut seen = Vec::new();
+        let mut query = "search".to_owned();
+        loop {
+            let events =
+                json!({ "search_term": "plum", "order_by": order, "keys": ["content.body"], "filter": { "limit": 4 } });
+            let body = json!({ "search_categories": { "room_events": events } });
+            let found = alice.post(&query, body).await.expect_ok()["search_categories"]["room_events"].take();
+            assert_eq!(found["count"], 15);
+            let results = found["results"].as_array().map(Vec::as_slice).unwrap_or_default();
+            seen.extend(results.iter().map(|result| result["result"]["event_id"].clone().to_string()));
+            let Some(next) = found["next_batch"].as_str() else { break };
+            query = format!("search?next_batch={}", encode(next));
+        }
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), 15, "each exactly once, by {order}");
+    }
+    assert_eq!(
+        bodies(&search(&alice, "plum", json!({ "filter": { "limit": 1 }, "keys": ["content.body"] })).await),
+        ["plum plum plum"]
+    );
+
+    let of_bob = search(&alice, "plum", json!({ "filter": { "senders": [bob.id] } })).await;
+    assert_eq!(bodies(&of_bob), ["plum plum plum"]);
+    assert_eq!(search(&alice, "plum", json!({ "keys": ["content.name"] })).await["count"], 1);
+    assert_eq!(
+        search(&alice, "plum", json!({ "filter": { "types": ["m.room.topic"] } })).await["results"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert_eq!(search(&alice, "plum", json!({ "filter": { "rooms": [garden] } })).await["count"], 7);
+    assert_eq!(search(&bob, "plum", json!({ "filter": { "rooms": [garden] } })).await["count"], 0);
+
+    let groups = json!({ "group_by": [{ "key": "room_id" }, { "key": "sender" }] });
+    let grouped =
+        search(&alice, "plum", json!({ "groupings": groups, "include_state": true, "filter": { "limit": 50 } })).await;
+    assert_eq!(grouped["groups"]["room_id"][&garden]["results"].as_array().unwrap().len(), 7);
+    assert_eq!(grouped["groups"]["sender"][&bob.id]["results"].as_array().unwrap().len(), 1);
+    assert!(grouped["state"][&kitchen].as_array().unwrap().iter().any(|event| event["type"] == "m.room.create"));
+}
+
+#[tokio::test]
+async fn the_index_survives_a_crash_and_can_be_lost() {
+    let mut server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room().await;
+    alice.send_text(&room, "first needle").await;
+    assert_eq!(search(&alice, "needle", json!({})).await["count"], 1);
+    alice.send_text(&room, "second needle").await;
+    server.kill_and_restart().await;
+    assert_eq!(search(&alice, "needle", json!({})).await["count"], 2);
+
+    server.stop().await;
+    std::fs::remove_dir_all(server.data_folder().join("search")).unwrap();
+    server.start_again().await;
+    let made_anew = async || (search(&alice, "needle", json!({})).await["count"] == 2).then_some(());
+    eventually("the index is made anew", Duration::from_secs(20), made_anew).await;
+
+    server.stop().await;
+    std::fs::write(server.data_folder().join("search/v1/meta.json"), "nonsense").unwrap();
+    server.start_again().await;
+    eventually("the index is made anew", Duration::from_secs(20), made_anew).await;
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let refused = async |events: Value, query: &str| {
+        let body = json!({ "search_categories": { "room_events": events } });
+        alice.post(&format!("search{query}"), body).await.expect_error(400, "M_INVALID_PARAM");
+    };
+    refused(json!({ "search_term": "a", "keys": ["content.secret"] }), "").await;
+    refused(json!({ "search_term": "a", "order_by": "taste" }), "").await;
+    refused(json!({ "search_term": "a" }), "?next_batch=nonsense").await;
+    refused(json!({ "search_term": "a" }), "?next_batch=o5").await;
+    refused(json!({ "search_term": "a".repeat(2_000) }), "").await;
+    assert_eq!(search(&alice, "?!", json!({})).await["count"], 0);
+    assert_eq!(
+        alice.post("search", json!({ "search_categories": {} })).await.expect_ok(),
+        json!({ "search_categories": {} })
+    );
+
+    let silent = Server::start_with("[search]\nenabled = false").await;
+    let bob = silent.register("bob").await;
+    let body = json!({ "search_categories": { "room_events": { "search_term": "a" } } });
+    bob.post("search", body).await.expect_error(404, "M_UNRECOGNIZED");
+}
