@@ -121,7 +121,7 @@ pub const WAYS: &[Way] = &[
     Way {
         name: "threads",
         shows: Shows::Something,
-        look: |person, room| v1(person, room, "threads?limit=100").boxed(),
+        look: |person, room| v1(person, room, "threads?include=all&limit=100").boxed(),
     },
     Way { name: "timestamp_to_event", shows: Shows::Something, look: |person, room| timestamp(person, room).boxed() },
     Way { name: "hierarchy", shows: Shows::Something, look: |person, room| v1(person, room, "hierarchy").boxed() },
@@ -130,11 +130,7 @@ pub const WAYS: &[Way] = &[
         shows: Shows::Something,
         look: |person, room| room_initial_sync(person, room).boxed(),
     },
-    Way {
-        name: "initialSync",
-        shows: Shows::Something,
-        look: |person, _| simple(person, "initialSync?limit=100&archived=true".into()).boxed(),
-    },
+    Way { name: "initialSync", shows: Shows::Something, look: |person, _| initial_sync(person).boxed() },
     Way { name: "events", shows: Shows::Something, look: |person, room| events(person, room).boxed() },
     Way { name: "sliding sync", shows: Shows::Something, look: |person, room| sliding(person, room).boxed() },
 ];
@@ -313,6 +309,18 @@ async fn room_initial_sync(person: &Person, room: &Room) -> Looked {
     let Some(mut answer) = get(person, &path).await? else { return Ok(Vec::new()) };
     let mut shown = Vec::new();
     take_state(&mut answer, "/state", &mut shown);
+    shown.push(Shown::Events(answer));
+    Ok(shown)
+}
+
+async fn initial_sync(person: &Person) -> Looked {
+    let Some(mut answer) = get(person, "initialSync?limit=100&archived=true").await? else { return Ok(Vec::new()) };
+    let mut shown = Vec::new();
+    for room in answer["rooms"].as_array_mut().into_iter().flatten() {
+        for name in ["state", "invite"] {
+            shown.push(Shown::State(room[name].take()));
+        }
+    }
     shown.push(Shown::Events(answer));
     Ok(shown)
 }
