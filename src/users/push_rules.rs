@@ -107,12 +107,14 @@ impl PushRules {
             let before = place.before.as_deref();
             // The specification has `before` win, and the library compares the two.
             let after = place.after.as_deref().filter(|_| before.is_none());
-            if let Some(neighbour) = before.or(after).filter(|_| enabled.is_some()) {
+            let neighbour = before.or(after);
+            if enabled.is_some() && neighbour.is_some() {
                 // A rule that moves goes away first, so that the others stand where they will when it comes back.
                 rules.remove(kind.clone(), &rule_id).map_err(removal_refused)?;
-                if neighbour == rule_id {
-                    return Err(insertion_refused(InsertPushRuleError::UnknownRuleId));
-                }
+            }
+            if neighbour == Some(&*rule_id) {
+                // The library would put it behind the end of the list.
+                return Err(insertion_refused(InsertPushRuleError::UnknownRuleId));
             }
             rules.insert(rule.clone(), after, before).map_err(insertion_refused)?;
             match enabled {

@@ -95,6 +95,10 @@ async fn a_place_must_be_next_to_an_own_rule() {
     for place in ["unknown", ".m.rule.master", "a"] {
         assert_eq!(put(&rules, "a", Some(place), None).await.unwrap_err().kind, Kind::Unknown, "{place}");
     }
+    // A new rule is not its own neighbour either.
+    for (before, after) in [(Some("new"), None), (None, Some("new")), (Some("new"), Some("a"))] {
+        assert_eq!(put(&rules, "new", before, after).await.unwrap_err().kind, Kind::Unknown, "{before:?} {after:?}");
+    }
     assert_eq!(order(&rules).await, "a");
 }
 
