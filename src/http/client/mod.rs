@@ -5,6 +5,7 @@ mod account_data;
 mod admin;
 mod aliases;
 mod amended;
+mod as_sent;
 mod content_disposition;
 mod context;
 mod create_room;
@@ -34,6 +35,7 @@ mod read_markers;
 mod receipts;
 mod redact;
 mod register;
+mod relations;
 mod room_summary;
 mod send;
 mod server_notices;
@@ -173,6 +175,11 @@ fn rooms() -> Router<App> {
         .endpoint(receipts::create)
         // Read and unread markers
         .endpoint(read_markers::set)
+        // Relationships between events, and threading
+        .endpoint(relations::all)
+        .endpoint(relations::of_relation)
+        .endpoint(relations::of_type)
+        .endpoint(relations::threads)
 }
 
 /// What users show of themselves, and what they want for themselves.
