@@ -26,7 +26,7 @@ pub use self::{
     account_data::AccountData,
     accounts::Accounts,
     deactivation::{Belongings, UserBelonging, deactivate},
-    filters::Filters,
+    filters::{Filter, Filters},
     interactive_auth::{InteractiveAuth, Operation, Proof},
     password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,

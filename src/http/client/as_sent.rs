@@ -6,6 +6,7 @@ use ruma::{
     api::{IncomingRequest, Metadata, error::DeserializationError},
     exports::http,
 };
+use serde_json::value::RawValue;
 
 use crate::{
     error::{Error, Kind, Result},
@@ -43,13 +44,14 @@ impl<R> AsSent<R> {
         self.query.split('&').find_map(pair)
     }
 
-    /// The body as text.
+    /// The body as JSON.
     ///
     /// # Errors
     ///
-    /// [`Kind::NotJson`] if it is not UTF-8.
-    pub fn body(&self) -> Result<&str> {
-        str::from_utf8(&self.body).map_err(|_| Kind::NotJson.with("The body of the request is not JSON in UTF-8."))
+    /// [`Kind::NotJson`] if it is none.
+    pub fn body(&self) -> Result<&RawValue> {
+        serde_json::from_slice(&self.body)
+            .map_err(|_| Kind::NotJson.with("The body of the request is not JSON in UTF-8."))
     }
 }
 

@@ -143,7 +143,7 @@ async fn the_neighbours_of_an_event_and_the_state_at_the_last_of_them() {
         let (scene, event_id) = (&scene, &ids[3]);
         async move {
             let filter = serde_json::from_value(filter).unwrap();
-            scene.rooms.context(&scene.id, reader(&user("alice")), event_id, limit, &filter).await.unwrap()
+            scene.rooms.context(&scene.id, reader(&user("alice")), event_id, limit, (&filter, &Default::default())).await.unwrap()
         }
     };
     let names = |found: &Context| -> Vec<String> {

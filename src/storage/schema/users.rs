@@ -4,7 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use ruma::{
     OwnedDeviceId, OwnedRoomId, OwnedUserId,
-    api::client::{filter::FilterDefinition, push::Pusher},
+    api::client::push::Pusher,
     profile::UserProfile,
     push::Ruleset,
 };
@@ -48,8 +48,8 @@ pub const ACCOUNT_DATA: Table<(OwnedUserId, Option<OwnedRoomId>, String), Box<Ra
 /// The push rules of the users who changed theirs; everybody else has the default ones.
 pub const PUSH_RULES: Table<(OwnedUserId,), Ruleset, Json> = Table::new(30, "push_rules", Family::Rows);
 
-/// The filters that each user's clients uploaded, by an id made from their content.
-pub const FILTERS: Table<(OwnedUserId, String), FilterDefinition, Json> = Table::new(31, "filters", Family::Rows);
+/// The filters that each user's clients uploaded, as they were sent, by an id made from their content.
+pub const FILTERS: Table<(OwnedUserId, String), Box<RawValue>, Json> = Table::new(31, "filters", Family::Rows);
 
 /// The users of whom something changed that their rooms may not show yet, stamped with the position of the last such change.
 pub const ROOMS_BEHIND: Table<(OwnedUserId,), Stamped<()>> = Table::new(32, "rooms_behind", Family::Rows);
