@@ -60,9 +60,7 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::WrongRoomKeysVersion { .. } => (StatusCode::FORBIDDEN, "M_WRONG_ROOM_KEYS_VERSION"),
         Kind::DuplicateAnnotation => (StatusCode::BAD_REQUEST, "M_DUPLICATE_ANNOTATION"),
         Kind::NotInThread => (StatusCode::BAD_REQUEST, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD"),
-        Kind::ConflictingUnsubscription => {
-            (StatusCode::CONFLICT, "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION")
-        }
+        Kind::ConflictingUnsubscription => (StatusCode::CONFLICT, "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"),
         // The body says which steps are left, so that its errcode, if it has one, is that of the step that failed.
         Kind::InteractiveAuth(_) => (StatusCode::UNAUTHORIZED, "M_FORBIDDEN"),
         // The specification gives 409 with M_UNKNOWN to an alias that exists already.

@@ -42,6 +42,7 @@ mod state_reading;
 mod state_sending;
 mod stretch;
 mod summary;
+mod thread_subscriptions;
 mod threads;
 mod timeline;
 mod typing;

@@ -100,7 +100,8 @@ mod tests {
         let filters = Filters::new(Store::in_memory());
         let alice = user_id!("@alice:example.org");
         let filter = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
-        let sent = filter(r#"{"room":{"timeline":{"limit":10,"related_by_rel_types":["m.x"]}},"event_format":"client"}"#);
+        let sent =
+            filter(r#"{"room":{"timeline":{"limit":10,"related_by_rel_types":["m.x"]}},"event_format":"client"}"#);
         let id = filters.create(alice, &sent).await.unwrap();
         assert_eq!(filters.create(alice, &sent).await.unwrap(), id);
         assert_ne!(filters.create(alice, &filter("{}")).await.unwrap(), id);

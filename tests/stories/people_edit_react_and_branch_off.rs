@@ -83,7 +83,8 @@ async fn a_corrected_message_comes_with_its_newest_correction() {
     // Everywhere that events come from it is the same.
     let of = |list: &Value| {
         let found = list.as_array().unwrap().iter().find(|event| event["event_id"] == json!(said));
-        found.unwrap_or_else(|| panic!("{said} is not in {list}"))["unsigned"]["m.relations"]["m.replace"]["event_id"].clone()
+        found.unwrap_or_else(|| panic!("{said} is not in {list}"))["unsigned"]["m.relations"]["m.replace"]["event_id"]
+            .clone()
     };
     let messages = Value::from(bob.messages(&room, 20).await);
     assert_eq!(of(&messages), json!(second));
@@ -260,7 +261,10 @@ async fn what_one_may_not_see_is_neither_counted_nor_listed() {
     let path = format!("user/{}/account_data/m.ignored_user_list", encode(&bob.id));
     bob.put(&path, json!({"ignored_users": {&carol.id: {}}})).await.expect_ok();
     let seen = bundle(&bob, &room, &root).await;
-    assert_eq!((&seen["m.thread"]["count"], &seen["m.thread"]["latest_event"]["event_id"]), (&json!(1), &json!(of_bob)));
+    assert_eq!(
+        (&seen["m.thread"]["count"], &seen["m.thread"]["latest_event"]["event_id"]),
+        (&json!(1), &json!(of_bob))
+    );
     assert_eq!(ids(&seen["m.reference"]["chunk"]), [&*shown]);
     assert_eq!(ids(&threads(&bob, &room, "").await["chunk"]), [&*root]);
     assert_eq!(ids(&relations(&bob, &room, &root, "").await["chunk"]), [&*shown, &*of_bob]);
@@ -315,4 +319,34 @@ async fn history_is_filtered_by_relations() {
     }
     let path = format!("rooms/{}/messages?dir=b&filter={}", encode(&room), encode(r#"{"related_by_senders":1}"#));
     alice.get(&path).await.expect_error(400, "M_INVALID_PARAM");
+}
+
+#[tokio::test]
+async fn a_person_follows_a_thread_until_they_do_not() {
+    let server = Server::start().await;
+    let (alice, bob, room) = room_of_two(&server).await;
+    let root = alice.send_text(&room, "root").await;
+    let reply = say_in_thread(&bob, &room, &root, "reply").await;
+    let unstable = "/_matrix/client/unstable/io.element.msc4306/rooms";
+    let path = format!("{unstable}/{}/thread/{}/subscription", encode(&room), encode(&root));
+    alice.get(&path).await.expect_error(404, "M_NOT_FOUND");
+    alice.put(&path, json!({"automatic": root})).await.expect_error(400, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD");
+    alice.put(&path, json!({"automatic": reply})).await.expect_ok();
+    assert_eq!(alice.get(&path).await.expect_ok(), json!({"automatic": true}));
+    alice.put(&path, json!({})).await.expect_ok();
+    assert_eq!(alice.get(&path).await.expect_ok(), json!({"automatic": false}));
+
+    let list = "/_matrix/client/unstable/io.element.msc4308/thread_subscriptions?dir=b";
+    let told = alice.get(list).await.expect_ok();
+    assert_eq!(told["subscribed"][&room][&root]["automatic"], false);
+    alice.delete(&path).await.expect_ok();
+    alice.delete(&path).await.expect_ok();
+    let told = alice.get(list).await.expect_ok();
+    assert!(told["unsubscribed"][&room][&root]["bump_stamp"].is_u64() && told["subscribed"].is_null(), "{told}");
+    let conflict = "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION";
+    alice.put(&path, json!({"automatic": reply})).await.expect_error(409, conflict);
+    let later = say_in_thread(&bob, &room, &root, "later").await;
+    alice.put(&path, json!({"automatic": later})).await.expect_ok();
+    alice.get(&format!("{list}&from=nonsense")).await.expect_error(400, "M_INVALID_PARAM");
+    server.register("carol").await.put(&path, json!({})).await.expect_error(404, "M_NOT_FOUND");
 }

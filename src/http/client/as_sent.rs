@@ -120,6 +120,9 @@ mod tests {
         assert_eq!(filter.related_by_rel_types, Some(vec!["m.thread".to_owned()]));
         assert!(!sent("filter=").relation_filter().unwrap().asks_for_children());
         assert_eq!(sent("filter=%7B").relation_filter().unwrap_err().kind, Kind::InvalidParam);
-        assert_eq!(sent("filter=%7B%22related_by_senders%22:1%7D").relation_filter().unwrap_err().kind, Kind::InvalidParam);
+        assert_eq!(
+            sent("filter=%7B%22related_by_senders%22:1%7D").relation_filter().unwrap_err().kind,
+            Kind::InvalidParam
+        );
     }
 }

@@ -43,6 +43,7 @@ mod state;
 mod sync;
 mod sync_body;
 mod third_party_ids;
+mod thread_subscriptions;
 mod to_device;
 mod typing;
 
@@ -180,6 +181,11 @@ fn rooms() -> Router<App> {
         .endpoint(relations::of_relation)
         .endpoint(relations::of_type)
         .endpoint(relations::threads)
+        // Thread subscriptions (MSC4306, MSC4308)
+        .endpoint(thread_subscriptions::get)
+        .endpoint(thread_subscriptions::put)
+        .endpoint(thread_subscriptions::delete)
+        .endpoint(thread_subscriptions::changes)
 }
 
 /// What users show of themselves, and what they want for themselves.

@@ -3,10 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ruma::{
-    EventId, OwnedEventId, RoomId,
-    events::relation::RelationType,
-};
+use ruma::{EventId, OwnedEventId, RoomId, events::relation::RelationType};
 
 use crate::{
     error::Result,
@@ -70,9 +67,7 @@ impl Rooms {
             let bundle = self.bundle(snapshot, room, viewer, event, &kinds).await?;
             bundles.insert(event.event.id.clone(), bundle);
         }
-        bundles.retain(|_, bundle| {
-            bundle.edit.is_some() || bundle.thread.is_some() || !bundle.references.is_empty()
-        });
+        bundles.retain(|_, bundle| bundle.edit.is_some() || bundle.thread.is_some() || !bundle.references.is_empty());
         Ok(bundles)
     }
 

@@ -59,12 +59,7 @@ impl Rooms {
     /// [`Kind::Unknown`] for a thread that would start at an event which relates to another one itself;
     /// [`Kind::DuplicateAnnotation`] for an annotation that the sender has made before; [`Kind::InvalidParam`] for one whose key
     /// is too long.
-    pub(super) async fn parent_of(
-        &self,
-        room: &Room,
-        state: &RoomState,
-        intent: &Intent,
-    ) -> Result<Option<Parent>> {
+    pub(super) async fn parent_of(&self, room: &Room, state: &RoomState, intent: &Intent) -> Result<Option<Parent>> {
         let Some(relation) = Relation::of(&intent.content) else { return Ok(None) };
         // Strangers learn nothing about the events of the room.
         if !state.is_joined(&intent.sender) {
@@ -98,8 +93,7 @@ impl Rooms {
 
 /// Adds to `batch` that an event relates to another one, whether or not that is known.
 pub(super) fn stage(batch: &mut Batch, order: Order, event: &Event, relation: &Relation<'_>) {
-    let row =
-        Relating { event_id: event.id.clone(), kind: event.kind.to_string(), sender: event.sender.clone() };
+    let row = Relating { event_id: event.id.clone(), kind: event.kind.to_string(), sender: event.sender.clone() };
     for kind in [ANY, &relation.kind.to_string()] {
         RELATIONS.put(batch, (&event.room_id, relation.event_id, kind, order), &row);
     }

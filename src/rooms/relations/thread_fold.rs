@@ -77,9 +77,10 @@ impl Rooms {
     async fn thread_fold(&self, snapshot: &Snapshot, room_id: &RoomId, root: &EventId) -> Result<Arc<ThreadFold>> {
         let memos = &self.shared.thread_memos.0;
         let cut = THREAD_CUTS.get(snapshot, (room_id, root)).await?.map(|cut| cut.at);
-        let known = memos.get(root).filter(|fold| fold.cut == cut).unwrap_or_else(|| {
-            Arc::new(ThreadFold { cut, ..ThreadFold::default() })
-        });
+        let known = memos
+            .get(root)
+            .filter(|fold| fold.cut == cut)
+            .unwrap_or_else(|| Arc::new(ThreadFold { cut, ..ThreadFold::default() }));
         let kind = RelationType::Thread.to_string();
         let thread = (room_id, root, kind.as_str());
         let rest = match known.until {
