@@ -94,7 +94,7 @@ impl Rooms {
 /// Adds to `batch` that an event relates to another one, whether or not that is known.
 pub(super) fn stage(batch: &mut Batch, order: Order, event: &Event, relation: &Relation<'_>) {
     let row = Relating { event_id: event.id.clone(), kind: event.kind.to_string(), sender: event.sender.clone() };
-    for kind in [ANY, &relation.kind.to_string()] {
+    for kind in [ANY, relation.kind.as_ref()] {
         RELATIONS.put(batch, (&event.room_id, relation.event_id, kind, order), &row);
     }
 }
@@ -128,7 +128,7 @@ pub(super) fn aggregate(batch: &mut Batch, order: Order, event: &Event, parent: 
         RelationType::Annotation => {
             if let Some(key) = relation.key {
                 let place = (room_id, &parent.event_id, &event.sender, annotation_hash(&event.kind, &key));
-                ANNOTATIONS.expect(batch, &place, None);
+                ANNOTATIONS.expect(batch, place, None);
                 ANNOTATIONS.put(batch, place, &event.id);
             }
             false
