@@ -119,6 +119,12 @@ pub enum Kind {
     InteractiveAuth(Box<UiaaInfo>),
     /// A commit's precondition did not hold: someone else wrote first.
     Conflict,
+    /// The same user has annotated the event with the same key before.
+    DuplicateAnnotation,
+    /// The event that is to cause a subscription to a thread is not in the thread (MSC4306).
+    NotInThread,
+    /// The user has unsubscribed from a thread since the event that is to subscribe them automatically (MSC4306).
+    ConflictingUnsubscription,
     /// A failure that fits nothing else and is the caller's to mend.
     Unknown,
     /// The server failed; the message goes to the log and not to the client.

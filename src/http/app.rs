@@ -19,7 +19,8 @@ use crate::{
     sync::Sync,
     users::{
         AccountData, Accounts, EmailValidations, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles,
-        PushRules, Pushers, Registration, RegistrationTokens, Sessions, Tags, ThirdPartyIds, Users,
+        PushRules, Pushers, Registration, RegistrationTokens, Sessions, Tags, ThirdPartyIds, ThreadSubscriptions,
+        Users,
     },
 };
 
@@ -264,5 +265,11 @@ impl FromRef<App> for DehydratedDevices {
 impl FromRef<App> for KeyBackups {
     fn from_ref(app: &App) -> Self {
         app.0.encryption.key_backups.clone()
+    }
+}
+
+impl FromRef<App> for ThreadSubscriptions {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.thread_subscriptions.clone()
     }
 }

@@ -58,6 +58,9 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::ProfileTooLarge => (StatusCode::BAD_REQUEST, "M_PROFILE_TOO_LARGE"),
         Kind::KeyTooLarge => (StatusCode::BAD_REQUEST, "M_KEY_TOO_LARGE"),
         Kind::WrongRoomKeysVersion { .. } => (StatusCode::FORBIDDEN, "M_WRONG_ROOM_KEYS_VERSION"),
+        Kind::DuplicateAnnotation => (StatusCode::BAD_REQUEST, "M_DUPLICATE_ANNOTATION"),
+        Kind::NotInThread => (StatusCode::BAD_REQUEST, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD"),
+        Kind::ConflictingUnsubscription => (StatusCode::CONFLICT, "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"),
         // The body says which steps are left, so that its errcode, if it has one, is that of the step that failed.
         Kind::InteractiveAuth(_) => (StatusCode::UNAUTHORIZED, "M_FORBIDDEN"),
         // The specification gives 409 with M_UNKNOWN to an alias that exists already.
@@ -182,6 +185,9 @@ mod tests {
             (Kind::ProfileTooLarge, 400, "M_PROFILE_TOO_LARGE"),
             (Kind::KeyTooLarge, 400, "M_KEY_TOO_LARGE"),
             (Kind::WrongRoomKeysVersion { current: "2".to_owned() }, 403, "M_WRONG_ROOM_KEYS_VERSION"),
+            (Kind::DuplicateAnnotation, 400, "M_DUPLICATE_ANNOTATION"),
+            (Kind::NotInThread, 400, "IO.ELEMENT.MSC4306.M_NOT_IN_THREAD"),
+            (Kind::ConflictingUnsubscription, 409, "IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION"),
             (Kind::Conflict, 409, "M_UNKNOWN"),
             (Kind::Unknown, 400, "M_UNKNOWN"),
             (Kind::Internal, 500, "M_UNKNOWN"),

@@ -14,6 +14,7 @@ pub mod power_levels;
 pub mod public_keys;
 pub mod push_rules;
 pub mod redact;
+pub mod relation_filter;
 pub mod room_version;
 pub mod signing;
 

@@ -8,7 +8,12 @@ use ruma::{
 };
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Intent, Room, RoomState, Rooms, authorise::authorise, typing};
+use super::{
+    Intent, Room, RoomState, Rooms,
+    authorise::authorise,
+    relations::{self, Parent},
+    typing,
+};
 use crate::{
     error::Result,
     matrix::{event::Event, history_visibility::visibility_of},
@@ -97,6 +102,20 @@ impl Writer {
         self.admit(event, json, intent.origin)
     }
 
+    /// Adds an event that relates to `parent`, if it relates to one at all, and what follows from that for the parent.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Writer::add`].
+    pub(super) fn add_related(&mut self, intent: Intent, parent: Option<&Parent>) -> Result<Arc<Event>> {
+        let event = self.add(intent)?;
+        if let Some(parent) = parent {
+            let order = Order::Live(Position::pending(self.taken - 1));
+            relations::aggregate(&mut self.batch, order, &event, parent);
+        }
+        Ok(event)
+    }
+
     /// Authorises and adds an event that is already sealed.
     pub(super) fn admit(&mut self, event: Event, json: Box<str>, origin: Option<EventOrigin>) -> Result<Arc<Event>> {
         authorise(&self.room, &self.state, &event)?;
@@ -111,6 +130,7 @@ impl Writer {
         if let Some(relation) = event.relation() {
             let root = (relation.kind == RelationType::Thread).then(|| relation.event_id.to_owned());
             RELATED.put(&mut self.batch, (&room_id, order), &root);
+            relations::stage(&mut self.batch, order, &event, &relation);
         }
         if let Some(origin) = origin {
             self.stage_transaction(&event, origin);

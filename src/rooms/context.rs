@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    matrix::{event::Event, event_filter},
+    matrix::{event::Event, event_filter, relation_filter::RelationFilter},
     storage::Direction,
 };
 
@@ -58,7 +58,7 @@ impl Rooms {
     /// The events around one event, and the state of the room at the last of them
     /// ([spec](https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3roomsroomidcontexteventid)).
     ///
-    /// At most `limit` neighbours are given, half of them from each side. `filter` holds for neighbours and state.
+    /// At most `limit` neighbours are given, half of them from each side. The filters hold for neighbours and state.
     ///
     /// # Errors
     ///
@@ -70,13 +70,14 @@ impl Rooms {
         reader: Reader<'_>,
         event_id: &EventId,
         limit: u64,
-        filter: &RoomEventFilter,
+        filters: (&RoomEventFilter, &RelationFilter),
     ) -> Result<Context> {
+        let (filter, relations) = filters;
         let reading = self.read(room_id, reader.user).await?;
         let event = self.find_visible(&reading, event_id).await?;
         let limit = capped(limit, filter);
-        let before = self.neighbours(&reading, &event, Direction::Reverse, limit / 2, filter).await?;
-        let after = self.neighbours(&reading, &event, Direction::Forward, limit.div_ceil(2), filter).await?;
+        let before = self.neighbours(&reading, &event, Direction::Reverse, limit / 2, filters).await?;
+        let after = self.neighbours(&reading, &event, Direction::Forward, limit.div_ceil(2), filters).await?;
         let (first, last) = (before.last().unwrap_or(&event), after.last().unwrap_or(&event));
         let state = self.state_at(&reading.room, last.order).await?;
 
@@ -84,7 +85,9 @@ impl Rooms {
         let senders: BTreeSet<&UserId> = shown.clone().map(|event| &*event.event.sender).collect();
         let wanted = |event: &Event| {
             let lazy = !filter.lazy_load_options.is_disabled() && event.kind == TimelineEventType::RoomMember;
-            event_filter::passes(filter, event) && (!lazy || event.target().is_some_and(|user| senders.contains(user)))
+            event_filter::passes(filter, event)
+                && relations.passes(event)
+                && (!lazy || event.target().is_some_and(|user| senders.contains(user)))
         };
         let recipient = reading.recipient(reader);
         let renderer = self.renderer(&reading.snapshot, &reading.room, recipient, shown).await?;
@@ -135,7 +138,7 @@ impl Rooms {
         event: &TimelineEvent,
         direction: Direction,
         limit: usize,
-        filter: &RoomEventFilter,
+        (filter, relations): (&RoomEventFilter, &RelationFilter),
     ) -> Result<Vec<TimelineEvent>> {
         if limit == 0 {
             return Ok(Vec::new());
@@ -146,8 +149,9 @@ impl Rooms {
         };
         let range = from.ahead(&reading.room.id, direction);
         let request = PageRequest { room: &reading.room, range, direction, limit };
-        let wanted = |event: &Event| event_filter::passes(filter, event);
-        let Page { events, .. } = self.page(&reading.snapshot, request, &reading.viewer, wanted).await?;
+        let wanted = |event: &Event| event_filter::passes(filter, event) && relations.passes(event);
+        let page = self.filtered_page(&reading.snapshot, request, &reading.viewer, wanted, relations);
+        let Page { events, .. } = page.await?;
         Ok(events)
     }
 }

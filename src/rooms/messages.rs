@@ -16,7 +16,11 @@ use super::{
     PageToken, Reader, Reading, Rooms,
     timeline::{PageRequest, TimelineEvent},
 };
-use crate::{error::Result, matrix::event_filter, storage::Direction};
+use crate::{
+    error::Result,
+    matrix::{event_filter, relation_filter::RelationFilter},
+    storage::Direction,
+};
 
 /// The greatest number of events in one page, whatever is asked for.
 pub(super) const LARGEST_PAGE: usize = 1_000;
@@ -34,6 +38,8 @@ pub struct MessagesRequest<'a> {
     pub limit: u64,
     /// Which events are wanted.
     pub filter: &'a RoomEventFilter,
+    /// Which of them, by their relations.
+    pub relations: &'a RelationFilter,
 }
 
 /// A page of a room's history.
@@ -63,7 +69,7 @@ impl Rooms {
         request: MessagesRequest<'_>,
     ) -> Result<Messages> {
         let reading = self.read(room_id, reader.user).await?;
-        let MessagesRequest { from, to, direction, limit, filter } = request;
+        let MessagesRequest { from, to, direction, limit, filter, relations } = request;
         let start = from.unwrap_or_else(|| match direction {
             Direction::Forward => PageToken::START,
             Direction::Reverse => PageToken::at(reading.snapshot.position()),
@@ -77,13 +83,13 @@ impl Rooms {
             return Ok(Messages { start, end: Some(start), chunk: Vec::new(), state: Vec::new() });
         }
         let page = PageRequest { room: &reading.room, range, direction, limit };
-        let left_out = AtomicBool::new(false);
+        let left_out = AtomicBool::new(relations.asks_for_children());
         let wanted = |event: &_| {
-            let passes = event_filter::passes(filter, event);
+            let passes = event_filter::passes(filter, event) && relations.passes(event);
             left_out.fetch_or(!passes, Ordering::Relaxed);
             passes
         };
-        let page = self.page(&reading.snapshot, page, &reading.viewer, wanted).await?;
+        let page = self.filtered_page(&reading.snapshot, page, &reading.viewer, wanted, relations).await?;
         // A page that a filter has thinned says where it ended, since clients take a missing end for the start of the room.
         // It costs them one request more, whose page is empty.
         let last_found = page.events.last().filter(|_| left_out.load(Ordering::Relaxed)).map(|event| event.order);

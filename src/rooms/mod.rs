@@ -28,6 +28,7 @@ mod profile_propagation;
 mod reading;
 mod receipts;
 mod redaction;
+mod relations;
 mod render;
 mod restricted;
 mod room;
@@ -41,6 +42,7 @@ mod state_reading;
 mod state_sending;
 mod stretch;
 mod summary;
+mod thread_subscriptions;
 mod threads;
 mod timeline;
 mod typing;
@@ -62,6 +64,7 @@ pub use self::{
     pagination::PageToken,
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
+    relations::{Relations, RelationsRequest, ThreadPage, ThreadsRequest},
     render::{Recipient, Renderer},
     room::Room,
     server_notices::{Notice, NoticeRequest, NoticeSettings},
@@ -71,7 +74,7 @@ pub use self::{
     unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},
 };
-use self::{load::LoadedRooms, typing::Typing, unread::UnreadMemos};
+use self::{load::LoadedRooms, relations::ThreadMemos, typing::Typing, unread::UnreadMemos};
 use crate::{
     clock::Clock,
     config::HistoryVisibility,
@@ -103,6 +106,7 @@ struct Shared {
     loaded: LoadedRooms,
     typing: Typing,
     unread: UnreadMemos,
+    thread_memos: ThreadMemos,
 }
 
 /// What the operator decides about rooms.
@@ -145,6 +149,7 @@ impl Rooms {
             loaded: LoadedRooms::default(),
             typing: Typing::new(ephemerals),
             unread: UnreadMemos::default(),
+            thread_memos: ThreadMemos::default(),
         };
         Self { shared: Arc::new(shared) }
     }

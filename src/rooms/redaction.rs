@@ -9,7 +9,7 @@ use ruma::{DeviceId, EventId, OwnedEventId, RoomId, TransactionId, UserId, event
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Intent, Room, RoomState, Rooms, Writer, membership::not_in_room, timeline::no_such_event};
+use super::{Intent, Room, RoomState, Rooms, Writer, membership::not_in_room, relations, timeline::no_such_event};
 use crate::{
     error::{Error, Kind, Result},
     matrix::{event::Event, redact::redact},
@@ -75,6 +75,7 @@ impl Rooms {
             return Ok(redaction);
         }
 
+        relations::unstage(&snapshot, writer.batch(), order, &event).await?;
         let json = redact(&row.json, room.rules)?;
         let redacted = Event::parse(target.to_owned(), room.id.clone(), &json, room.rules)?;
         if let Some((order, row)) = next_version(&snapshot, &room, order, &redacted).await? {

@@ -7,9 +7,10 @@ use ruma::{
     events::{AnyStateEvent, AnySyncStateEvent, AnySyncTimelineEvent, AnyTimelineEvent},
     serde::Raw,
 };
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Room, RoomState, Rooms, TimelineEvent, Viewer};
+use super::{Room, RoomState, Rooms, TimelineEvent, Viewer, relations::Bundle};
 use crate::{
     error::Result,
     matrix::{
@@ -28,6 +29,49 @@ pub struct Recipient<'a> {
     pub device: &'a DeviceId,
 }
 
+/// Whether an event names its room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    WithRoom,
+    WithoutRoom,
+}
+
+/// How much is bundled with an event, so that bundles do not nest for ever.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Whole,
+    WithoutThreads,
+    Nothing,
+}
+
+/// A bundled aggregation as it is written.
+#[derive(Serialize)]
+struct Relations<'a> {
+    #[serde(rename = "m.reference", skip_serializing_if = "Option::is_none")]
+    reference: Option<Chunk<'a>>,
+    #[serde(rename = "m.replace", skip_serializing_if = "Option::is_none")]
+    replace: Option<Box<RawValue>>,
+    #[serde(rename = "m.thread", skip_serializing_if = "Option::is_none")]
+    thread: Option<Thread>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    chunk: Vec<Reference<'a>>,
+}
+
+#[derive(Serialize)]
+struct Reference<'a> {
+    event_id: &'a EventId,
+}
+
+#[derive(Serialize)]
+struct Thread {
+    latest_event: Box<RawValue>,
+    count: usize,
+    current_user_participated: bool,
+}
+
 /// Renders events of one room for one recipient, with what the events refer to at hand.
 #[derive(Debug)]
 pub struct Renderer<'a> {
@@ -37,6 +81,8 @@ pub struct Renderer<'a> {
     seen_before: HashSet<OwnedEventId>,
     /// The redactions that the reader may see, in the form that clients get.
     redactions: HashMap<OwnedEventId, Box<RawValue>>,
+    /// What relates to the events.
+    bundles: HashMap<OwnedEventId, Bundle>,
 }
 
 impl Rooms {
@@ -60,13 +106,16 @@ impl Rooms {
         recipient: Recipient<'a>,
         events: impl IntoIterator<Item = &'e TimelineEvent>,
     ) -> Result<Renderer<'a>> {
+        let events: Vec<&TimelineEvent> = events.into_iter().collect();
         let (mut replaced, mut redactions) = (Vec::new(), Vec::new());
-        for TimelineEvent { header, .. } in events {
+        for TimelineEvent { header, .. } in &events {
             replaced.extend(header.replaces.as_ref().map(|replaced| &*replaced.event_id));
             redactions.extend(header.redacted_by.as_deref());
         }
         let now = self.shared.clock.now();
-        let mut renderer = Renderer { recipient, now, seen_before: HashSet::new(), redactions: HashMap::new() };
+        let bundles = self.bundles(snapshot, room, recipient.viewer, &events).await?;
+        let (seen_before, redactions_seen) = (HashSet::new(), HashMap::new());
+        let mut renderer = Renderer { recipient, now, seen_before, redactions: redactions_seen, bundles };
         let replaced = self.visible_places(snapshot, recipient.viewer, &replaced).await?;
         renderer.seen_before = replaced.into_iter().map(|(id, _)| id.to_owned()).collect();
         self.fetch_redactions(snapshot, room, &mut renderer, &redactions).await?;
@@ -124,12 +173,14 @@ impl Rooms {
 impl Renderer<'_> {
     /// An event with its room id.
     pub fn timeline(&self, event: &TimelineEvent) -> Raw<AnyTimelineEvent> {
-        client_event::timeline(&event.event, &self.unsigned(event))
+        let relations = self.relations(event, Form::WithRoom, Depth::Whole);
+        client_event::timeline(&event.event, &Unsigned { relations: relations.as_deref(), ..self.unsigned(event) })
     }
 
     /// An event where the answer names the room elsewhere.
     pub fn sync_timeline(&self, event: &TimelineEvent) -> Raw<AnySyncTimelineEvent> {
-        client_event::sync_timeline(&event.event, &self.unsigned(event))
+        let relations = self.relations(event, Form::WithoutRoom, Depth::Whole);
+        client_event::sync_timeline(&event.event, &Unsigned { relations: relations.as_deref(), ..self.unsigned(event) })
     }
 
     /// An event of the timeline that stands for a piece of state, with its room id.
@@ -164,6 +215,34 @@ impl Renderer<'_> {
             replaces_state: replaced.map(|replaced| &*replaced.event_id),
             redacted_because: self.redaction(event.header.redacted_by.as_ref()),
             ..Unsigned::at(self.now, &event.event)
+        }
+    }
+
+    /// The bundled aggregation of an event, if anything that is bundled relates to it
+    /// ([spec](https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events)).
+    fn relations(&self, event: &TimelineEvent, form: Form, depth: Depth) -> Option<Box<RawValue>> {
+        let bundle = self.bundles.get(&event.event.id)?;
+        let thread = bundle.thread.as_ref().filter(|_| depth == Depth::Whole).map(|thread| Thread {
+            latest_event: self.bundled(&thread.latest, form, Depth::WithoutThreads),
+            count: thread.count,
+            current_user_participated: thread.participated,
+        });
+        let references = bundle.references.iter().map(|event_id| Reference { event_id }).collect::<Vec<_>>();
+        let relations = Relations {
+            reference: (!references.is_empty()).then_some(Chunk { chunk: references }),
+            replace: bundle.edit.as_ref().map(|edit| self.bundled(edit, form, Depth::Nothing)),
+            thread,
+        };
+        to_raw_value(&relations).ok()
+    }
+
+    /// An event inside the bundle of another one, in the same form as that.
+    fn bundled(&self, event: &TimelineEvent, form: Form, depth: Depth) -> Box<RawValue> {
+        let relations = (depth != Depth::Nothing).then(|| self.relations(event, form, depth)).flatten();
+        let unsigned = Unsigned { relations: relations.as_deref(), ..self.unsigned(event) };
+        match form {
+            Form::WithRoom => client_event::timeline(&event.event, &unsigned).into_json(),
+            Form::WithoutRoom => client_event::sync_timeline(&event.event, &unsigned).into_json(),
         }
     }
 

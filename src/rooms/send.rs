@@ -56,7 +56,10 @@ impl Rooms {
         let mut writer = self.write(&room).await?;
         let event = match intent.redacts.clone() {
             Some(target) => self.add_redaction(&mut writer, intent, &target).await?,
-            None => writer.add(intent)?,
+            None => {
+                let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
+                writer.add_related(intent, parent.as_ref())?
+            }
         };
         writer.commit().await?;
         Ok(event)

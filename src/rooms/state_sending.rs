@@ -59,7 +59,9 @@ impl Rooms {
                 return Ok(event_id);
             }
             let message = Intent::message(sender, kind.to_string(), content);
-            let event = writer.add(Intent { state_key: Some(state_key.to_owned()), ..message })?;
+            let intent = Intent { state_key: Some(state_key.to_owned()), ..message };
+            let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
+            let event = writer.add_related(intent, parent.as_ref())?;
             self.require_shown(&mut writer, shown);
             writer.commit().await?;
             Ok(event.id.clone())

@@ -5,7 +5,7 @@ use ruma::{DeviceId, EventId, OwnedRoomId, RoomId, events::AnyTimelineEvent, ser
 use super::{Reader, Reading, Room, Rooms, Viewer};
 use crate::{
     error::{Error, Kind, Result},
-    matrix::event::Event,
+    matrix::{event::Event, relation_filter::RelationFilter},
     storage::{
         Direction, KeyRange, Order, Snapshot,
         schema::rooms::{EVENT_PLACES, EventHeader, EventPlace, TIMELINE, TimelineRow},
@@ -56,6 +56,18 @@ impl Rooms {
         viewer: &Viewer,
         wanted: impl Fn(&Event) -> bool,
     ) -> Result<Page> {
+        self.filtered_page(snapshot, request, viewer, wanted, &RelationFilter::default()).await
+    }
+
+    /// As [`Rooms::page`], of those events that also `relations` lets through.
+    pub async fn filtered_page(
+        &self,
+        snapshot: &Snapshot,
+        request: PageRequest<'_>,
+        viewer: &Viewer,
+        wanted: impl Fn(&Event) -> bool,
+        relations: &RelationFilter,
+    ) -> Result<Page> {
         let PageRequest { room, range, direction, limit } = request;
         let mut page = Page::default();
         let mut scanned = 0;
@@ -78,9 +90,15 @@ impl Rooms {
                     scanned += 1;
                     page.more_after = Some(order);
                     let found = parse(room, order, row)?;
-                    if viewer.may_see(order, &found.event) && wanted(&found.event) {
-                        page.events.push(found);
+                    if !viewer.may_see(order, &found.event) || !wanted(&found.event) {
+                        continue;
                     }
+                    if relations.asks_for_children()
+                        && !self.is_related(snapshot, &room.id, &found.event.id, viewer, relations).await?
+                    {
+                        continue;
+                    }
+                    page.events.push(found);
                 }
                 let Some(last) = page.more_after.filter(|_| !exhausted) else { break };
                 rest = stretch.clone().and(beyond(&room.id, last, direction));

@@ -62,7 +62,8 @@ fn personal(change: &Change) -> Option<&UserId> {
         | Change::Profile { user }
         | Change::DeviceList { user }
         | Change::Forgotten { user, .. }
-        | Change::Signed { user, .. } => Some(user),
+        | Change::Signed { user, .. }
+        | Change::ThreadSubscription { user } => Some(user),
         // No client is told of these.
         Change::Pushers { .. } => None,
     }

@@ -43,6 +43,7 @@ use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
 use crate::{
     encryption::{Keys, Stock, ToDevice},
     error::Result,
+    matrix::relation_filter::RelationFilter,
     presence::{Availability, Presence},
     rooms::Rooms,
     shutdown::Shutdown,
@@ -80,6 +81,8 @@ pub struct SyncRequest {
     pub since: Option<SyncToken>,
     /// What it wants to hear of.
     pub filter: FilterDefinition,
+    /// How the events that it wants to hear of must be related.
+    pub relations: RelationFilter,
     /// Whether it wants the whole state of its rooms and not only what changed.
     pub extent: StateExtent,
     /// At which end of the timeline the state shall hold.
@@ -136,6 +139,7 @@ struct Reading {
     snapshot: Snapshot,
     since: Option<SyncToken>,
     filter: FilterDefinition,
+    relations: RelationFilter,
     extent: StateExtent,
     state_style: StateStyle,
 }
@@ -196,6 +200,7 @@ impl Sync {
             snapshot: self.store.snapshot(),
             since: request.since,
             filter: request.filter.clone(),
+            relations: request.relations.clone(),
             extent: request.extent,
             state_style: request.state_style,
         };

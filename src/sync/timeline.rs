@@ -5,7 +5,7 @@ use ruma::{OwnedRoomId, OwnedUserId, api::client::sync::sync_events::v3::Timelin
 use super::{Reading, Sync, joined::Known};
 use crate::{
     error::Result,
-    matrix::event_filter::passes,
+    matrix::{event::Event, event_filter::passes},
     rooms::{Page, PageRequest, PageToken, Recipient, Room, Stretch, TimelineEvent, Viewer},
     storage::{Direction, KeyRange, Order},
 };
@@ -54,8 +54,10 @@ pub(super) async fn section(
     let limit = wished.min(HIGHEST_LIMIT);
     let (range, has_gap) = contiguous(reading, room, viewer, known);
     let request = PageRequest { room, range, direction: Direction::Reverse, limit };
-    let Page { mut events, more_after, .. } =
-        sync.rooms.page(&reading.snapshot, request, viewer, |event| passes(filter, event)).await?;
+    let relations = &reading.relations;
+    let wanted = |event: &Event| passes(filter, event) && relations.passes(event);
+    let page = sync.rooms.filtered_page(&reading.snapshot, request, viewer, wanted, relations);
+    let Page { mut events, more_after, .. } = page.await?;
     events.reverse();
     let mut section = of_events(sync, reading, room, viewer, events).await?;
     // A client that knows the room from its invitation takes `prev_batch`, from which it asks for what is older, only when

@@ -20,13 +20,14 @@ mod sessions;
 mod short_lived_tokens;
 mod tags;
 mod third_party_ids;
+mod thread_subscriptions;
 mod usernames;
 
 pub use self::{
     account_data::AccountData,
     accounts::Accounts,
     deactivation::{Belongings, UserBelonging, deactivate},
-    filters::Filters,
+    filters::{Filter, Filters},
     interactive_auth::{InteractiveAuth, Operation, Proof},
     password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,
@@ -41,10 +42,11 @@ pub use self::{
     short_lived_tokens::{LoginTokens, OpenIdTokens},
     tags::Tags,
     third_party_ids::{Confirmed, EmailValidations, ThirdPartyIds, ValidatedAddress, ValidationRequest},
+    thread_subscriptions::{ThreadSubscriptionChange, ThreadSubscriptionChanges, ThreadSubscriptions},
 };
 pub use crate::storage::schema::{
     third_party_ids::Purpose,
-    users::{Account, RegistrationToken, Role, Standing},
+    users::{Account, RegistrationToken, Role, Standing, ThreadSubscription},
 };
 use crate::{clock::Clock, config::Config, error::Result, storage::Store, streams::Notifier};
 
@@ -83,6 +85,8 @@ pub struct Users {
     pub pushers: Pushers,
     /// What clients want left out.
     pub filters: Filters,
+    /// Which threads users want to hear of.
+    pub thread_subscriptions: ThreadSubscriptions,
 }
 
 impl Users {
@@ -136,6 +140,7 @@ impl Users {
             push_rules,
             pushers: Pushers::new(store(), notifier(), clock(), encryption),
             filters: Filters::new(store()),
+            thread_subscriptions: ThreadSubscriptions::new(store(), notifier()),
         })
     }
 

@@ -36,6 +36,7 @@ mod links_are_previewed;
 mod outsiders_see_what_was_theirs_to_see;
 mod people_arrange_their_room;
 mod people_come_and_go;
+mod people_edit_react_and_branch_off;
 mod people_exchange_keys;
 mod people_find_each_other;
 mod people_read_back;

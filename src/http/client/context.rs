@@ -4,6 +4,7 @@
 use axum::extract::State;
 use ruma::api::client::context::get_context;
 
+use super::as_sent::AsSent;
 use crate::{
     http::{
         authenticate::Caller,
@@ -16,11 +17,13 @@ use crate::{
 pub async fn get(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Request(request): Request<get_context::v3::Request>,
+    Request(sent): Request<AsSent<get_context::v3::Request>>,
 ) -> Answer<get_context::v3::Response> {
     let reader = Reader { user: &caller.user_id, device: &caller.device_id };
-    let get_context::v3::Request { room_id, event_id, limit, filter, .. } = &request;
-    let context = rooms.context(room_id, reader, event_id, u64::from(*limit), filter).await?;
+    let relations = sent.relation_filter()?;
+    let get_context::v3::Request { room_id, event_id, limit, filter, .. } = &sent.request;
+    let filters = (filter, &relations);
+    let context = rooms.context(room_id, reader, event_id, u64::from(*limit), filters).await?;
     let mut response = get_context::v3::Response::new();
     response.start = Some(context.start.to_string());
     response.end = Some(context.end.to_string());

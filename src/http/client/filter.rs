@@ -2,11 +2,15 @@
 
 use axum::extract::State;
 use ruma::api::client::filter::{create_filter, get_filter};
+use serde_json::value::RawValue;
 
+use super::as_sent::AsSent;
 use crate::{
+    error::Result,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
     users::Filters,
 };
@@ -14,10 +18,10 @@ use crate::{
 pub async fn create(
     State(filters): State<Filters>,
     caller: Caller,
-    Request(request): Request<create_filter::v3::Request>,
+    Request(sent): Request<AsSent<create_filter::v3::Request>>,
 ) -> Answer<create_filter::v3::Response> {
-    caller.require_self(&request.user_id)?;
-    let id = filters.create(&caller.user_id, &request.filter).await?;
+    caller.require_self(&sent.request.user_id)?;
+    let id = filters.create(&caller.user_id, sent.body()?).await?;
     Ok(Reply(create_filter::v3::Response::new(id)))
 }
 
@@ -25,8 +29,7 @@ pub async fn get(
     State(filters): State<Filters>,
     caller: Caller,
     Request(request): Request<get_filter::v3::Request>,
-) -> Answer<get_filter::v3::Response> {
+) -> Result<Json<Box<RawValue>>> {
     caller.require_self(&request.user_id)?;
-    let filter = filters.current(&caller.user_id, &request.filter_id).await?;
-    Ok(Reply(get_filter::v3::Response::new(filter)))
+    Ok(Json(filters.as_sent(&caller.user_id, &request.filter_id).await?))
 }

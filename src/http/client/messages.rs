@@ -4,7 +4,10 @@
 use axum::extract::State;
 use ruma::api::{Direction as Wanted, client::message::get_message_events};
 
-use super::amended::{Amended, UsuallyForward};
+use super::{
+    amended::{Amended, UsuallyForward},
+    as_sent::AsSent,
+};
 use crate::{
     http::{
         authenticate::Caller,
@@ -18,8 +21,10 @@ use crate::{
 pub async fn get(
     State(rooms): State<Rooms>,
     caller: Caller,
-    Request(Amended(request)): Request<Amended<UsuallyForward>>,
+    Request(sent): Request<AsSent<Amended<UsuallyForward>>>,
 ) -> Answer<get_message_events::v3::Response> {
+    let relations = &sent.relation_filter()?;
+    let Amended(request) = sent.request;
     let reader = Reader { user: &caller.user_id, device: &caller.device_id };
     let page = MessagesRequest {
         from: request.from.as_deref().map(str::parse).transpose()?,
@@ -30,6 +35,7 @@ pub async fn get(
         },
         limit: u64::from(request.limit),
         filter: &request.filter,
+        relations,
     };
     let page = rooms.messages(&request.room_id, reader, page).await?;
     let mut response = get_message_events::v3::Response::new();

@@ -5,6 +5,7 @@ mod account_data;
 mod admin;
 mod aliases;
 mod amended;
+mod as_sent;
 mod content_disposition;
 mod context;
 mod create_room;
@@ -34,6 +35,7 @@ mod read_markers;
 mod receipts;
 mod redact;
 mod register;
+mod relations;
 mod room_summary;
 mod search;
 mod send;
@@ -42,6 +44,7 @@ mod state;
 mod sync;
 mod sync_body;
 mod third_party_ids;
+mod thread_subscriptions;
 mod to_device;
 mod typing;
 
@@ -176,6 +179,16 @@ fn rooms() -> Router<App> {
         .endpoint(receipts::create)
         // Read and unread markers
         .endpoint(read_markers::set)
+        // Relationships between events, and threading
+        .endpoint(relations::all)
+        .endpoint(relations::of_relation)
+        .endpoint(relations::of_type)
+        .endpoint(relations::threads)
+        // Thread subscriptions (MSC4306, MSC4308)
+        .endpoint(thread_subscriptions::get)
+        .endpoint(thread_subscriptions::put)
+        .endpoint(thread_subscriptions::delete)
+        .endpoint(thread_subscriptions::changes)
 }
 
 /// What users show of themselves, and what they want for themselves.

@@ -113,31 +113,27 @@ impl Event {
 
     /// How the event relates to another one, when its content says so.
     pub fn relation(&self) -> Option<Relation<'_>> {
+        Relation::of(&self.content)
+    }
+
+    /// Whether the event, which says that it replaces another one, is a valid replacement of an event of this sender and type
+    /// (client-server API, "Validity of replacement events"); that the other is no replacement itself is for the caller to say.
+    pub fn may_replace(&self, sender: &UserId, kind: &TimelineEventType) -> bool {
         #[derive(Deserialize)]
         struct Content<'a> {
-            #[serde(rename = "m.relates_to", borrow)]
-            relates_to: Option<RelatesTo<'a>>,
-        }
-        #[derive(Deserialize)]
-        struct RelatesTo<'a> {
-            #[serde(borrow)]
-            rel_type: Cow<'a, str>,
-            #[serde(borrow)]
-            event_id: Cow<'a, str>,
-            #[serde(borrow)]
-            key: Option<&'a RawValue>,
+            #[serde(rename = "m.new_content", borrow)]
+            new_content: Option<&'a RawValue>,
         }
 
-        let relates_to = serde_json::from_str::<Content<'_>>(self.content.get()).ok()?.relates_to?;
-        let Cow::Borrowed(event_id) = relates_to.event_id else {
-            // The id was written with escapes, which no event id needs.
-            return None;
+        // What an encrypted event replaces with is in the part that the server cannot read.
+        let has_content = || {
+            let content = serde_json::from_str::<Content<'_>>(self.content.get());
+            content.is_ok_and(|content| content.new_content.is_some_and(|new| new.get().starts_with('{')))
         };
-        Some(Relation {
-            kind: relates_to.rel_type.as_ref().into(),
-            event_id: <&EventId>::try_from(event_id).ok()?,
-            key: relates_to.key.and_then(|key| serde_json::from_str(key.get()).ok()),
-        })
+        !self.is_state()
+            && self.sender == *sender
+            && self.kind == *kind
+            && (self.kind == TimelineEventType::RoomEncrypted || has_content())
     }
 
     /// The root of the thread that the event is in, when it says so itself (an edit or a reaction does not).
@@ -163,6 +159,37 @@ pub struct Relation<'a> {
     pub event_id: &'a EventId,
     /// The `key` of an annotation.
     pub key: Option<Cow<'a, str>>,
+}
+
+impl<'a> Relation<'a> {
+    /// The relation that the content of an event speaks of.
+    pub fn of(content: &'a RawValue) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Content<'a> {
+            #[serde(rename = "m.relates_to", borrow)]
+            relates_to: Option<RelatesTo<'a>>,
+        }
+        #[derive(Deserialize)]
+        struct RelatesTo<'a> {
+            #[serde(borrow)]
+            rel_type: Cow<'a, str>,
+            #[serde(borrow)]
+            event_id: Cow<'a, str>,
+            #[serde(borrow)]
+            key: Option<&'a RawValue>,
+        }
+
+        let relates_to = serde_json::from_str::<Content<'_>>(content.get()).ok()?.relates_to?;
+        let Cow::Borrowed(event_id) = relates_to.event_id else {
+            // The id was written with escapes, which no event id needs.
+            return None;
+        };
+        Some(Relation {
+            kind: relates_to.rel_type.as_ref().into(),
+            event_id: <&EventId>::try_from(event_id).ok()?,
+            key: relates_to.key.and_then(|key| serde_json::from_str(key.get()).ok()),
+        })
+    }
 }
 
 /// The fields of a PDU as they are on the wire.

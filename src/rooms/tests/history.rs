@@ -46,11 +46,13 @@ async fn a_page_ends_where_it_is_told_to_and_where_the_next_begins() {
     let older = scene.page("alice", newest.end, Reverse, 3, json!({})).await.unwrap();
     let alice = user("alice");
     let filter = RoomEventFilter::default();
+    let relations = Default::default();
     for (from, to, direction, expected) in [
         (newest.start, older.end, Reverse, ["9", "8", "7", "6", "5", "4"]),
         (older.end.unwrap(), Some(newest.start), Forward, ["4", "5", "6", "7", "8", "9"]),
     ] {
-        let request = MessagesRequest { from: Some(from), to, direction, limit: 100, filter: &filter };
+        let request =
+            MessagesRequest { from: Some(from), to, direction, limit: 100, filter: &filter, relations: &relations };
         let between = scene.rooms.messages(&scene.id, reader(&alice), request).await.unwrap();
         assert_eq!(between.chunk.iter().map(summary).collect::<Vec<_>>(), expected);
         assert_eq!(between.end, None);
@@ -142,7 +144,11 @@ async fn the_neighbours_of_an_event_and_the_state_at_the_last_of_them() {
         let (scene, event_id) = (&scene, &ids[3]);
         async move {
             let filter = serde_json::from_value(filter).unwrap();
-            scene.rooms.context(&scene.id, reader(&user("alice")), event_id, limit, &filter).await.unwrap()
+            scene
+                .rooms
+                .context(&scene.id, reader(&user("alice")), event_id, limit, (&filter, &Default::default()))
+                .await
+                .unwrap()
         }
     };
     let names = |found: &Context| -> Vec<String> {

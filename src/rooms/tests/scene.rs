@@ -107,8 +107,9 @@ impl Scene {
         limit: u64,
         filter: Value,
     ) -> Result<Messages> {
+        let relations = &serde_json::from_value(filter.clone()).unwrap();
         let filter: RoomEventFilter = serde_json::from_value(filter).unwrap();
-        let request = MessagesRequest { from, to: None, direction, limit, filter: &filter };
+        let request = MessagesRequest { from, to: None, direction, limit, filter: &filter, relations };
         self.rooms.messages(&self.id, reader(&user(name)), request).await
     }
 

@@ -11,6 +11,7 @@ pub mod media;
 mod meta;
 pub mod presence;
 pub mod previews;
+pub mod relations;
 pub mod rooms;
 pub mod streams;
 pub mod third_party_ids;
@@ -29,6 +30,7 @@ pub const ALL: &[&[TableInfo]] = &[
     meta::TABLES,
     presence::TABLES,
     previews::TABLES,
+    relations::TABLES,
     rooms::TABLES,
     streams::TABLES,
     third_party_ids::TABLES,

@@ -77,4 +77,9 @@ pub enum Change {
         /// Whose key it is.
         owner: OwnedUserId,
     },
+    /// A user subscribed to a thread or unsubscribed from one.
+    ThreadSubscription {
+        /// Whose subscription it is.
+        user: OwnedUserId,
+    },
 }

@@ -3,15 +3,13 @@
 use std::{fmt, net::IpAddr};
 
 use ruma::{
-    OwnedDeviceId, OwnedRoomId, OwnedUserId,
-    api::client::{filter::FilterDefinition, push::Pusher},
-    profile::UserProfile,
+    OwnedDeviceId, OwnedEventId, OwnedRoomId, OwnedUserId, api::client::push::Pusher, profile::UserProfile,
     push::Ruleset,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::storage::{Family, Json, Stamped, Table, TableInfo};
+use crate::storage::{Family, Json, Position, Stamped, Table, TableInfo};
 
 /// Every account there ever was on this server; a row is never removed, so that no id is given twice.
 pub const ACCOUNTS: Table<(OwnedUserId,), Account> = Table::new(20, "accounts", Family::Rows);
@@ -48,8 +46,8 @@ pub const ACCOUNT_DATA: Table<(OwnedUserId, Option<OwnedRoomId>, String), Box<Ra
 /// The push rules of the users who changed theirs; everybody else has the default ones.
 pub const PUSH_RULES: Table<(OwnedUserId,), Ruleset, Json> = Table::new(30, "push_rules", Family::Rows);
 
-/// The filters that each user's clients uploaded, by an id made from their content.
-pub const FILTERS: Table<(OwnedUserId, String), FilterDefinition, Json> = Table::new(31, "filters", Family::Rows);
+/// The filters that each user's clients uploaded, as they were sent, by an id made from their content.
+pub const FILTERS: Table<(OwnedUserId, String), Box<RawValue>, Json> = Table::new(31, "filters", Family::Rows);
 
 /// The users of whom something changed that their rooms may not show yet, stamped with the position of the last such change.
 pub const ROOMS_BEHIND: Table<(OwnedUserId,), Stamped<()>> = Table::new(32, "rooms_behind", Family::Rows);
@@ -71,6 +69,14 @@ pub const PUSHERS_SET: Table<(OwnedUserId, OwnedDeviceId, String, String), Stamp
 pub const RESERVED_DEVICE_IDS: Table<(OwnedUserId, OwnedDeviceId), ()> =
     Table::new(45, "reserved_device_ids", Family::Rows);
 
+/// What each user last decided about each thread, stamped with the position at which they did.
+pub const THREAD_SUBSCRIPTIONS: Table<(OwnedUserId, OwnedRoomId, OwnedEventId), Stamped<ThreadSubscription>> =
+    Table::new(41, "thread_subscriptions", Family::Rows);
+
+/// The same threads by that position, so that clients are told of what is news to them.
+pub const THREAD_SUBSCRIPTION_CHANGES: Table<(OwnedUserId, Position), (OwnedRoomId, OwnedEventId)> =
+    Table::new(42, "thread_subscription_changes", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -90,7 +96,20 @@ pub(super) const TABLES: &[TableInfo] = &[
     PUSHER_OWNERS.info(),
     PUSHERS_SET.info(),
     RESERVED_DEVICE_IDS.info(),
+    THREAD_SUBSCRIPTIONS.info(),
+    THREAD_SUBSCRIPTION_CHANGES.info(),
 ];
+
+/// What a user decided about a thread (MSC4306).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ThreadSubscription {
+    /// The user wants to hear of it.
+    Manual,
+    /// The user's client took it that they want to.
+    Automatic,
+    /// The user does not want to hear of it any more.
+    None,
+}
 
 /// An account of this server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,184 @@
+//! What is bundled with an event for one reader: its newest edit, its thread, and what refers to it
+//! ([spec](https://spec.matrix.org/v1.19/client-server-api/#aggregations-of-child-events)).
+
+use std::collections::{HashMap, HashSet};
+
+use ruma::{EventId, OwnedEventId, RoomId, events::relation::RelationType};
+
+use crate::{
+    error::Result,
+    rooms::{Room, Rooms, TimelineEvent, Viewer},
+    storage::{
+        Direction, KeyRange, Order, Snapshot,
+        schema::relations::{EDITS, PARENTS, RELATIONS},
+    },
+};
+
+/// The most references that are bundled; all of them can be asked for.
+const MOST_REFERENCES: usize = 1_000;
+
+/// How many edits are looked at at a time; the newest is almost always visible.
+const EDITS_AT_A_TIME: usize = 4;
+
+/// What is bundled with an event.
+#[derive(Clone, Debug, Default)]
+pub(in crate::rooms) struct Bundle {
+    /// The newest valid edit.
+    pub edit: Option<TimelineEvent>,
+    /// The thread that starts at the event.
+    pub thread: Option<BundledThread>,
+    /// The events that refer to it.
+    pub references: Vec<OwnedEventId>,
+}
+
+/// A thread as its root tells of it.
+#[derive(Clone, Debug)]
+pub(in crate::rooms) struct BundledThread {
+    /// The newest event.
+    pub latest: TimelineEvent,
+    /// The number of events.
+    pub count: usize,
+    /// Whether the reader said something in it, or started it.
+    pub participated: bool,
+}
+
+impl Rooms {
+    /// What is bundled with those of these events to which anything relates, and with the newest events of their threads.
+    pub(in crate::rooms) async fn bundles(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        viewer: &Viewer,
+        events: &[&TimelineEvent],
+    ) -> Result<HashMap<OwnedEventId, Bundle>> {
+        let mut bundles = HashMap::new();
+        let mut latest = Vec::new();
+        for (event, kinds) in parents_among(snapshot, &room.id, events).await? {
+            let mut bundle = self.bundle(snapshot, room, viewer, event, &kinds).await?;
+            if kinds.contains(&RelationType::Thread.to_string()) {
+                bundle.thread = self.bundled_thread(snapshot, room, viewer, event).await?;
+                latest.extend(bundle.thread.as_ref().map(|thread| thread.latest.clone()));
+            }
+            bundles.insert(event.event.id.clone(), bundle);
+        }
+        let latest: Vec<&TimelineEvent> =
+            latest.iter().filter(|event| !bundles.contains_key(&event.event.id)).collect();
+        for (event, kinds) in parents_among(snapshot, &room.id, &latest).await? {
+            let bundle = self.bundle(snapshot, room, viewer, event, &kinds).await?;
+            bundles.insert(event.event.id.clone(), bundle);
+        }
+        bundles.retain(|_, bundle| bundle.edit.is_some() || bundle.thread.is_some() || !bundle.references.is_empty());
+        Ok(bundles)
+    }
+
+    /// What is bundled with an event besides its thread.
+    async fn bundle(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        viewer: &Viewer,
+        event: &TimelineEvent,
+        kinds: &HashSet<String>,
+    ) -> Result<Bundle> {
+        let mut bundle = Bundle::default();
+        // An event that was taken back is not shown as somebody edited it before.
+        if kinds.contains(&RelationType::Replacement.to_string()) && event.header.redacted_by.is_none() {
+            let newest = newest_edit(snapshot, &room.id, &event.event.id, viewer).await?;
+            bundle.edit = self.events_at(snapshot, room, newest.as_slice()).await?.pop();
+        }
+        if kinds.contains(&RelationType::Reference.to_string()) {
+            bundle.references = references(snapshot, &room.id, &event.event.id, viewer).await?;
+        }
+        Ok(bundle)
+    }
+
+    async fn bundled_thread(
+        &self,
+        snapshot: &Snapshot,
+        room: &Room,
+        viewer: &Viewer,
+        root: &TimelineEvent,
+    ) -> Result<Option<BundledThread>> {
+        let summary = self.thread_summary(snapshot, &room.id, &root.event.id, viewer).await?;
+        let Some(summary) = summary else { return Ok(None) };
+        let latest = self.events_at(snapshot, room, &[summary.latest]).await?.pop();
+        Ok(latest.map(|latest| BundledThread {
+            latest,
+            count: summary.count,
+            participated: summary.spoke || root.event.sender == *viewer.user(),
+        }))
+    }
+}
+
+/// Those of the events that have something to bundle, with the types of the relations. State events have none, as the
+/// specification has it.
+async fn parents_among<'e>(
+    snapshot: &Snapshot,
+    room_id: &RoomId,
+    events: &[&'e TimelineEvent],
+) -> Result<Vec<(&'e TimelineEvent, HashSet<String>)>> {
+    let mut by_place: HashMap<Order, &TimelineEvent> =
+        events.iter().filter(|event| !event.event.is_state()).map(|event| (event.order, *event)).collect();
+    let (Some(first), Some(last)) = (by_place.keys().min().copied(), by_place.keys().max().copied()) else {
+        return Ok(Vec::new());
+    };
+    // Events of one page stand side by side, so that one scan answers for all. Where they are far apart, there may be more
+    // between them than is worth reading.
+    let most = 4 * by_place.len() + 12;
+    let between = KeyRange::prefix_from((room_id,), first).and(KeyRange::prefix_until((room_id,), last));
+    let mut rows = PARENTS.scan(snapshot, between, Direction::Forward, most).await?;
+    if rows.len() == most {
+        rows.clear();
+        for order in by_place.keys() {
+            let own = KeyRange::prefix((room_id, *order));
+            rows.extend(PARENTS.scan(snapshot, own, Direction::Forward, usize::MAX).await?);
+        }
+    }
+    let mut kinds: HashMap<Order, HashSet<String>> = HashMap::new();
+    for ((_, order, kind), ()) in rows {
+        kinds.entry(order).or_default().insert(kind);
+    }
+    Ok(kinds.into_iter().filter_map(|(order, kinds)| Some((by_place.remove(&order)?, kinds))).collect())
+}
+
+/// The place of the newest edit that the reader may see.
+async fn newest_edit(
+    snapshot: &Snapshot,
+    room_id: &RoomId,
+    event_id: &EventId,
+    viewer: &Viewer,
+) -> Result<Option<Order>> {
+    let mut rest = KeyRange::prefix((room_id, event_id));
+    loop {
+        let rows = EDITS.scan(snapshot, rest, Direction::Reverse, EDITS_AT_A_TIME).await?;
+        let exhausted = rows.len() < EDITS_AT_A_TIME;
+        let Some(((_, _, oldest, _), _)) = rows.last() else { return Ok(None) };
+        let oldest = *oldest;
+        let mut edits = rows.iter().map(|(_, edit)| edit);
+        let visible = |edit: &&_| {
+            let crate::storage::schema::relations::Newest { order, sender } = edit;
+            viewer.may_see_place(*order) && !viewer.ignored().contains(sender)
+        };
+        match edits.find(visible) {
+            Some(edit) => return Ok(Some(edit.order)),
+            None if exhausted => return Ok(None),
+            None => rest = KeyRange::prefix_before((room_id, event_id), oldest),
+        }
+    }
+}
+
+/// The events that refer to an event and that the reader may see and wants to, oldest first.
+async fn references(
+    snapshot: &Snapshot,
+    room_id: &RoomId,
+    event_id: &EventId,
+    viewer: &Viewer,
+) -> Result<Vec<OwnedEventId>> {
+    let kind = RelationType::Reference.to_string();
+    let range = KeyRange::prefix((room_id, event_id, kind.as_str()));
+    let rows = RELATIONS.scan(snapshot, range, Direction::Forward, MOST_REFERENCES).await?;
+    let seen = rows
+        .into_iter()
+        .filter(|((.., order), row)| viewer.may_see_place(*order) && !viewer.ignored().contains(&row.sender));
+    Ok(seen.map(|(_, row)| row.event_id).collect())
+}
