@@ -11,6 +11,7 @@ mod context;
 mod create;
 mod create_plan;
 mod create_power_levels;
+mod delayed;
 mod departure;
 mod directory;
 mod directory_filter;
@@ -55,6 +56,7 @@ pub use self::{
     append::Writer,
     company::Company,
     context::Context,
+    delayed::{DelayAction, DelayRequest, DelayedStatus, LONGEST_DELAY, MAXIMUM_DELAYED},
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     members::MemberFilter,
@@ -71,7 +73,7 @@ pub use self::{
     unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},
 };
-use self::{load::LoadedRooms, typing::Typing, unread::UnreadMemos};
+use self::{delayed::Alarm, load::LoadedRooms, typing::Typing, unread::UnreadMemos};
 use crate::{
     clock::Clock,
     config::HistoryVisibility,
@@ -103,6 +105,7 @@ struct Shared {
     loaded: LoadedRooms,
     typing: Typing,
     unread: UnreadMemos,
+    alarm: Alarm,
 }
 
 /// What the operator decides about rooms.
@@ -145,6 +148,7 @@ impl Rooms {
             loaded: LoadedRooms::default(),
             typing: Typing::new(ephemerals),
             unread: UnreadMemos::default(),
+            alarm: Alarm::default(),
         };
         Self { shared: Arc::new(shared) }
     }

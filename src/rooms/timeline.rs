@@ -173,6 +173,12 @@ impl TimelineEvent {
         let origin = self.header.origin.as_ref()?;
         (self.event.sender == *viewer.user() && origin.device_id == *device).then_some(&*origin.transaction_id)
     }
+
+    /// The id under which the event waited before it was sent, for its sender.
+    pub fn delay_id_for(&self, viewer: &Viewer) -> Option<&ruma::TransactionId> {
+        let origin = self.header.origin.as_ref()?;
+        origin.delay_id().filter(|_| self.event.sender == *viewer.user())
+    }
 }
 
 /// The part of a room's timeline that lies beyond `order` in the direction of travel.

@@ -9,6 +9,7 @@ mod content_disposition;
 mod context;
 mod create_room;
 mod dehydrated_device;
+mod delayed_events;
 mod devices;
 mod directory;
 mod discovery;
@@ -138,6 +139,12 @@ fn rooms() -> Router<App> {
         // Sending events to a room
         .endpoint_with_optional_end(state::set)
         .endpoint(send::send)
+        // Delayed events (MSC4140)
+        .route(delayed_events::SCHEDULE, put(delayed_events::schedule))
+        .endpoint(delayed_events::list)
+        .endpoint(delayed_events::get)
+        .endpoint(delayed_events::act)
+        .endpoint(delayed_events::act_by_body)
         // Redactions
         .endpoint(redact::redact)
         // Event context
