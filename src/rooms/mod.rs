@@ -25,6 +25,7 @@ mod membership;
 mod messages;
 mod of_user;
 mod pagination;
+mod peek;
 mod profile_propagation;
 mod reading;
 mod receipts;
@@ -62,6 +63,7 @@ pub use self::{
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,
+    peek::{Heard, Peek},
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
     render::{Recipient, Renderer},

@@ -141,6 +141,16 @@ impl Rooms {
         Ok(renderer.timeline(&event))
     }
 
+    /// As [`Rooms::visible_event`], of whatever room.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] if there is no such event or the reader may not see it.
+    pub async fn visible_event_anywhere(&self, reader: Reader<'_>, id: &EventId) -> Result<Raw<AnyTimelineEvent>> {
+        let place = EVENT_PLACES.get(&self.shared.store.snapshot(), (id,)).await?;
+        self.visible_event(&place.ok_or_else(no_such_event)?.room_id, reader, id).await
+    }
+
     /// As [`Rooms::visible_event`], before it is rendered.
     pub(super) async fn find_visible(&self, reading: &Reading, event_id: &EventId) -> Result<TimelineEvent> {
         let found = self.event(&reading.snapshot, &reading.room, event_id).await?;

@@ -8,6 +8,7 @@ mod a_device_waits_for_its_user;
 mod a_file_is_announced_before_it_is_there;
 mod a_message_is_sent_once;
 mod a_message_is_taken_back;
+mod a_message_waits_for_its_time;
 mod a_person_adds_an_email_address;
 mod a_person_backs_up_their_keys;
 mod a_person_changes_the_password_and_leaves_for_good;

@@ -26,6 +26,7 @@ mod membership;
 mod messages;
 mod notifications;
 mod openid;
+mod peek;
 mod presence;
 mod previews;
 mod profile;
@@ -42,6 +43,7 @@ mod state;
 mod sync;
 mod sync_body;
 mod third_party_ids;
+mod third_party_networks;
 mod to_device;
 mod typing;
 
@@ -176,6 +178,22 @@ fn rooms() -> Router<App> {
         .endpoint(room_summary::get)
         // Typing notifications
         .endpoint(typing::set)
+        // Room previews
+        .endpoint(peek::room)
+        .route(peek::EVENTS[0], get(peek::listen))
+        .route(peek::EVENTS[1], get(peek::listen))
+        // What came before syncing
+        .route(peek::EVENT[0], get(peek::event))
+        .route(peek::EVENT[1], get(peek::event))
+        .route(peek::INITIAL_SYNC[0], get(peek::initial_sync))
+        .route(peek::INITIAL_SYNC[1], get(peek::initial_sync))
+        // Third-party networks
+        .endpoint(third_party_networks::protocols)
+        .endpoint(third_party_networks::protocol)
+        .endpoint(third_party_networks::locations)
+        .endpoint(third_party_networks::users)
+        .endpoint(third_party_networks::locations_of_alias)
+        .endpoint(third_party_networks::users_of_id)
         // Receipts
         .endpoint(receipts::create)
         // Read and unread markers
