@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{
-    OwnedEventId, OwnedUserId, RoomId, UserId,
+    Int, OwnedEventId, OwnedUserId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -104,12 +104,33 @@ impl Rooms {
     }
 }
 
-/// Refuses power levels that name someone who stands above them, by the mistake that it is and not as something that the
+/// What power levels look like since they have to be integers. They are only looked at here; the rules read them themselves.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Levels {
+    users: BTreeMap<OwnedUserId, Int>,
+    events: BTreeMap<String, Int>,
+    notifications: BTreeMap<String, Int>,
+    users_default: Int,
+    events_default: Int,
+    state_default: Int,
+    invite: Int,
+    kick: Int,
+    ban: Int,
+    redact: Int,
+}
+
+/// Refuses power levels that are none, and those that name someone who stands above them, by the mistake that it is and not as something that the
 /// sender may not do.
 fn check_levels(room: &Room, sender: &UserId, content: &RawValue) -> Result<()> {
     #[derive(Deserialize)]
     struct Content {
         users: BTreeMap<OwnedUserId, IgnoredAny>,
+    }
+
+    if room.rules.authorization.integer_power_levels {
+        serde_json::from_str::<Levels>(content.get())
+            .map_err(|cause| Kind::BadJson.with(format!("This is not the content of power levels: {cause}.")))?;
     }
 
     // The rules have the last word about content of another shape, and strangers are not told who created the room.

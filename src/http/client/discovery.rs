@@ -28,13 +28,15 @@ const VERSIONS: [&str; 12] =
     ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 3] = [
+const UNSTABLE_FEATURES: [&str; 4] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
     "org.matrix.msc3814",
     // Events that are sent later.
     "org.matrix.msc4140",
+    // The state at the end of a sync's timeline.
+    "org.matrix.msc4222",
 ];
 
 pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get_supported_versions::Response> {
