@@ -14,7 +14,11 @@ use super::{
     membership::as_not_in_room,
     timeline::{Page, PageRequest, TimelineEvent},
 };
-use crate::{error::Result, shutdown::Shutdown, storage::Direction};
+use crate::{
+    error::Result,
+    shutdown::Shutdown,
+    storage::{Direction, Order, Position},
+};
 
 /// The most events that listening brings at once.
 const AT_ONCE: usize = 100;
@@ -120,8 +124,8 @@ impl Rooms {
         let snapshot = self.shared.store.snapshot();
         let mut found: Vec<(OwnedRoomId, TimelineEvent)> = Vec::new();
         let since = match from.place() {
-            crate::storage::Order::Live(position) => position,
-            crate::storage::Order::Backfilled(_) => crate::storage::Position::ZERO,
+            Order::Live(position) => position,
+            Order::Backfilled(_) => Position::ZERO,
         };
         for room_id in self.joined_and_changed(&snapshot, reader.user, since).await? {
             let room = self.room(&room_id).await?;

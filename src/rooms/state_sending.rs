@@ -120,8 +120,8 @@ struct Levels {
     redact: Int,
 }
 
-/// Refuses power levels that are none, and those that name someone who stands above them, by the mistake that it is and not as something that the
-/// sender may not do.
+/// Refuses power levels that are none, and those that name someone who stands above them: by the mistake that it is, and not
+/// as something that the sender may not do.
 fn check_levels(room: &Room, sender: &UserId, content: &RawValue) -> Result<()> {
     #[derive(Deserialize)]
     struct Content {

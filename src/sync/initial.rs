@@ -17,7 +17,7 @@ use crate::{
     error::Result,
     matrix::client_event::{Unsigned, state},
     rooms::{Heard, PageToken, Peek, Reader},
-    storage::Order,
+    storage::{Order, Position},
 };
 
 /// Everything of a user at one moment, as `/initialSync` gives it.
@@ -150,12 +150,7 @@ impl Sync {
     }
 
     /// An invitation, unless the user does not want to hear from who sent it.
-    async fn invitation_to(
-        &self,
-        reading: &Reading,
-        room_id: OwnedRoomId,
-        at: crate::storage::Position,
-    ) -> Result<Option<RoomInfo>> {
+    async fn invitation_to(&self, reading: &Reading, room_id: OwnedRoomId, at: Position) -> Result<Option<RoomInfo>> {
         let room = self.rooms.room(&room_id).await?;
         let invited = self.rooms.state_at(&room, Order::Live(at)).await?;
         let ignored = self.rooms.ignored_by(&reading.snapshot, &reading.user).await?;
