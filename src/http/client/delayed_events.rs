@@ -28,7 +28,6 @@ use crate::{
     },
     presence::Presence,
     rooms::{DelayAction, DelayRequest, DelayedStatus, Rooms},
-    storage::schema::delayed_events::DelayedEnd,
 };
 
 /// Where events are scheduled that are to be sent later.
@@ -158,7 +157,7 @@ fn action(action: &UpdateAction) -> Option<DelayAction> {
 /// A delayed event as its sender's clients read it: by the names that the proposal has now and by those that it had, since
 /// ruma and today's clients know the latter.
 fn described(status: DelayedStatus) -> Result<Value> {
-    let failure = status.failure();
+    let (failure, sent_as) = (status.failure(), status.sent_as().map(ToOwned::to_owned));
     let DelayedStatus { id, event } = status;
     let content: Value = serde_json::from_str(&event.content).map_err(Error::internal)?;
     let mut answer = json!({
@@ -171,9 +170,9 @@ fn described(status: DelayedStatus) -> Result<Value> {
     }
     if let Some(outcome) = event.outcome {
         answer["finalised_ts"] = outcome.at.into();
-        if let DelayedEnd::Sent(event_id) = outcome.end {
-            answer["event_id"] = event_id.as_str().into();
-        }
+    }
+    if let Some(event_id) = sent_as {
+        answer["event_id"] = event_id.as_str().into();
     }
     if let Some(failure) = failure {
         answer["error"] = json!({"errcode": errcode(&failure.kind), "error": failure.message});

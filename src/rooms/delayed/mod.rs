@@ -84,6 +84,14 @@ pub struct DelayedStatus {
 }
 
 impl DelayedStatus {
+    /// The event that it became, if it was sent.
+    pub fn sent_as(&self) -> Option<&EventId> {
+        match &self.event.outcome.as_ref()?.end {
+            DelayedEnd::Sent(event_id) => Some(event_id),
+            DelayedEnd::Cancelled | DelayedEnd::Failed { .. } => None,
+        }
+    }
+
     /// Why it could not be sent, if it could not.
     pub fn failure(&self) -> Option<Error> {
         match &self.event.outcome.as_ref()?.end {

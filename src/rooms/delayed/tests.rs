@@ -1,3 +1,5 @@
+//! When events that wait are sent, what else can become of them, and what is refused.
+
 use ruma::{OwnedUserId, device_id};
 use serde_json::{Value, json, value::to_raw_value};
 
