@@ -87,13 +87,13 @@ async fn body<S: Send + Sync>(request: HttpRequest, state: &S) -> Result<Bytes> 
         }
         _ => Kind::Unknown.with("The body of the request did not arrive whole."),
     })?;
-    if depth(&body) > DEEPEST {
-        return Err(Kind::BadJson.with("The body of the request is nested more than 128 levels deep."));
-    }
     match body.trim_ascii_start().first() {
         None => Ok(Bytes::from_static(b"{}")),
         // Some endpoints would skip unknown keys without a look at them, and what follows the object.
-        Some(b'{') if is_json(&body) => Ok(body),
+        Some(b'{') if is_json(&body) => match depth(&body) <= DEEPEST {
+            true => Ok(body),
+            false => Err(Kind::BadJson.with("The body of the request is nested more than 128 levels deep.")),
+        },
         Some(_) if is_json(&body) => Err(Kind::BadJson.with("The body of the request must be a JSON object.")),
         Some(_) => Err(Kind::NotJson.with("The body of the request is not JSON in UTF-8.")),
     }
