@@ -15,6 +15,10 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::error::{Error, Kind, Result};
 
+/// The most levels of lists and objects in a body. Many a client's parser gives up beyond, and what one client stores here
+/// is read by others.
+const DEEPEST: usize = 128;
+
 /// The decoded request of the endpoint `R`: its path, query, headers and JSON body.
 ///
 /// An endpoint whose body is not JSON, such as an upload, takes a [`Streamed`](super::streamed::Streamed) instead.
@@ -85,11 +89,35 @@ async fn body<S: Send + Sync>(request: HttpRequest, state: &S) -> Result<Bytes> 
     })?;
     match body.trim_ascii_start().first() {
         None => Ok(Bytes::from_static(b"{}")),
-        // Unknown keys are skipped without a look at their bytes, so that UTF-8 has to be checked here.
-        Some(b'{') if str::from_utf8(&body).is_ok() => Ok(body),
+        // Some endpoints would skip unknown keys without a look at them, and what follows the object.
+        Some(b'{') if is_json(&body) => match depth(&body) <= DEEPEST {
+            true => Ok(body),
+            false => Err(Kind::BadJson.with("The body of the request is nested more than 128 levels deep.")),
+        },
         Some(_) if is_json(&body) => Err(Kind::BadJson.with("The body of the request must be a JSON object.")),
         Some(_) => Err(Kind::NotJson.with("The body of the request is not JSON in UTF-8.")),
     }
+}
+
+/// How deep lists and objects lie in each other in a text, if it is JSON.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Says what is wrong with a request that has not the shape its endpoint asks for.
@@ -206,6 +234,26 @@ mod tests {
         assert_eq!(errcode_of_create(b"{ \"test\":\"a\x81\" }".as_slice()).await, (400, "M_NOT_JSON".to_owned()));
         for body in ["[]", "null", "\"name\"", "{\"name\": 1}", "{\"invite\": [\"nobody\"]}"] {
             assert_eq!(errcode_of_create(body).await, (400, "M_BAD_JSON".to_owned()), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn the_depth_of_json_is_counted_outside_of_texts() {
+        let cases =
+            [("", 0), ("1", 0), ("{}", 1), (r#"{"a":[[],{}]}"#, 3), (r#"{"[{\"[[":"[[[\\"}"#, 1), ("[[]]]]]][", 2)];
+        for (json, expected) in cases {
+            assert_eq!(depth(json.as_bytes()), expected, "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_deep_is_refused() {
+        let nested = |levels| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        for (levels, status) in [(50, StatusCode::OK), (128, StatusCode::BAD_REQUEST)] {
+            let router: Router = Router::new().endpoint(create);
+            let request =
+                http::Request::post("/_matrix/client/v3/createRoom").body(Body::from(nested(levels))).unwrap();
+            assert_eq!(router.oneshot(request).await.unwrap().status(), status, "{levels} levels");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod endpoint;
 mod error_response;
 mod federation;
 mod json;
+mod leftover;
 pub mod rate_limit;
 pub mod reauthentication;
 mod request_log;
@@ -51,6 +52,7 @@ fn wrap<S: Clone + Send + Sync + 'static>(routes: Router<S>, max_body_size: usiz
         .fallback(unrecognized)
         .layer(DefaultBodyLimit::max(max_body_size))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(leftover::read_to_the_end))
         .layer(from_fn(cors::allow_web_clients))
         .layer(from_fn(request_log::record))
 }

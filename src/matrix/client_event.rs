@@ -63,6 +63,9 @@ pub struct Unsigned<'a> {
     /// The id that the sending device gave to the request, for that device only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<&'a TransactionId>,
+    /// The id under which the event waited before it was sent (MSC4140), for its sender only.
+    #[serde(rename = "org.matrix.msc4140.delay_id", skip_serializing_if = "Option::is_none")]
+    pub delay_id: Option<&'a TransactionId>,
     /// The content of the state event that this one replaced, where the reader may see that event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev_content: Option<&'a RawValue>,
@@ -95,6 +98,7 @@ impl Unsigned<'_> {
             age,
             membership,
             transaction_id,
+            delay_id,
             prev_content,
             replaces_state,
             redacted_because,
@@ -105,6 +109,7 @@ impl Unsigned<'_> {
         age.is_none()
             && membership.is_none()
             && transaction_id.is_none()
+            && delay_id.is_none()
             && prev_content.is_none()
             && replaces_state.is_none()
             && redacted_because.is_none()
@@ -236,6 +241,7 @@ mod tests {
         let unsigned = Unsigned {
             age: Some(-5),
             membership: Some(MembershipState::Leave),
+            delay_id: None,
             transaction_id: Some("t1".into()),
             prev_content: Some(&previous),
             replaces_state: Some(&replaced),

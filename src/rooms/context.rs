@@ -114,9 +114,9 @@ impl Rooms {
         event: &TimelineEvent,
         (before, after): (usize, usize),
     ) -> Result<Surroundings> {
-        let all = RoomEventFilter::default();
-        let before = self.neighbours(reading, event, Direction::Reverse, before, &all).await?;
-        let after = self.neighbours(reading, event, Direction::Forward, after, &all).await?;
+        let (all, relations) = (RoomEventFilter::default(), RelationFilter::default());
+        let before = self.neighbours(reading, event, Direction::Reverse, before, (&all, &relations)).await?;
+        let after = self.neighbours(reading, event, Direction::Forward, after, (&all, &relations)).await?;
         let (first, last) = (before.last().unwrap_or(event), after.last().unwrap_or(event));
         let shown = before.iter().chain([event]).chain(&after);
         let senders = shown.clone().map(|event| event.event.sender.clone()).collect();

@@ -11,6 +11,7 @@ mod context;
 mod create;
 mod create_plan;
 mod create_power_levels;
+mod delayed;
 mod departure;
 mod directory;
 mod directory_filter;
@@ -24,6 +25,7 @@ mod membership;
 mod messages;
 mod of_user;
 mod pagination;
+mod peek;
 mod profile_propagation;
 mod reading;
 mod receipts;
@@ -57,11 +59,13 @@ pub use self::{
     append::Writer,
     company::Company,
     context::{Context, Surroundings},
+    delayed::{DelayAction, DelayRequest, DelayedStatus, LONGEST_DELAY, MAXIMUM_DELAYED},
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,
+    peek::{Heard, Peek},
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
     relations::{Relations, RelationsRequest, ThreadPage, ThreadsRequest},
@@ -74,7 +78,7 @@ pub use self::{
     unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},
 };
-use self::{load::LoadedRooms, relations::ThreadMemos, typing::Typing, unread::UnreadMemos};
+use self::{delayed::Alarm, load::LoadedRooms, relations::ThreadMemos, typing::Typing, unread::UnreadMemos};
 use crate::{
     clock::Clock,
     config::HistoryVisibility,
@@ -107,6 +111,7 @@ struct Shared {
     typing: Typing,
     unread: UnreadMemos,
     thread_memos: ThreadMemos,
+    alarm: Alarm,
 }
 
 /// What the operator decides about rooms.
@@ -150,6 +155,7 @@ impl Rooms {
             typing: Typing::new(ephemerals),
             unread: UnreadMemos::default(),
             thread_memos: ThreadMemos::default(),
+            alarm: Alarm::default(),
         };
         Self { shared: Arc::new(shared) }
     }

@@ -211,6 +211,7 @@ impl Renderer<'_> {
         Unsigned {
             membership: Some(viewer.membership_at(event.order)),
             transaction_id: event.transaction_of(viewer, device),
+            delay_id: event.delay_id_for(viewer),
             prev_content: seen.and_then(|replaced| serde_json::from_str(&replaced.content).ok()),
             replaces_state: replaced.map(|replaced| &*replaced.event_id),
             redacted_because: self.redaction(event.header.redacted_by.as_ref()),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use ruma::{OwnedRoomId, RoomVersionId, events::StateEventType, room_version_rules::RoomVersionRules};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 use super::state::RoomState;
 use crate::{
@@ -26,6 +26,8 @@ pub struct Room {
     pub(super) head: Arc<Mutex<Option<RoomState>>>,
     /// The state after the newest *visible* event.
     current: ArcSwap<RoomState>,
+    /// Tells those who listen to the room, whether or not they are in it, that there is something new.
+    news: watch::Sender<()>,
 }
 
 impl Room {
@@ -42,6 +44,7 @@ impl Room {
             rules,
             head: Arc::new(Mutex::new(Some(state.clone()))),
             current: ArcSwap::from_pointee(state),
+            news: watch::Sender::new(()),
         }
     }
 
@@ -65,5 +68,11 @@ impl Room {
     /// Makes `state` what readers see. Called by the storage writer in commit order.
     pub(super) fn publish(&self, state: RoomState) {
         self.current.store(Arc::new(state));
+        self.news.send_replace(());
+    }
+
+    /// What tells of every event from now on, to whoever holds on to the room meanwhile.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 }

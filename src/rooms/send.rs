@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ruma::{DeviceId, OwnedEventId, RoomId, TransactionId, UserId, events::TimelineEventType};
 use serde_json::value::RawValue;
 
-use super::{Intent, Rooms, append::transaction_scope, membership::as_not_in_room, redaction};
+use super::{Intent, Rooms, append::transaction_scope, delayed::Waiting, membership::as_not_in_room, redaction};
 use crate::{
     error::Result,
     matrix::event::Event,
@@ -52,6 +52,16 @@ impl Rooms {
 
     /// Appends a single event to a room.
     pub(super) async fn append(&self, room_id: &RoomId, intent: Intent) -> Result<Arc<Event>> {
+        self.append_waited(room_id, intent, None).await
+    }
+
+    /// As [`Rooms::append`]; an event that waited until now does not wait any more from the same moment on.
+    pub(super) async fn append_waited(
+        &self,
+        room_id: &RoomId,
+        intent: Intent,
+        waited: Option<&Waiting<'_>>,
+    ) -> Result<Arc<Event>> {
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
         let mut writer = self.write(&room).await?;
         let event = match intent.redacts.clone() {
@@ -61,6 +71,9 @@ impl Rooms {
                 writer.add_related(intent, parent.as_ref())?
             }
         };
+        if let Some(waited) = waited {
+            waited.sent(writer.batch(), &event.id);
+        }
         writer.commit().await?;
         Ok(event)
     }

@@ -17,6 +17,9 @@ use crate::{
 /// The field of a join with which a server vouches for it. It is for the server to write.
 const VOUCHED_BY: &str = "join_authorised_via_users_server";
 
+/// The memberships that there are.
+const KNOWN: [&str; 5] = ["join", "invite", "leave", "knock", "ban"];
+
 impl Rooms {
     /// The content of a member event without what only the server may say, and with what it has to say; and the profile that
     /// it shows.
@@ -36,8 +39,9 @@ impl Rooms {
         let mut content = canonical_content(content)?;
         content.remove(VOUCHED_BY);
         let membership = match content.get("membership") {
-            Some(CanonicalJsonValue::String(membership)) => MembershipState::from(membership.as_str()),
-            _ => return Err(Kind::BadJson.with("A member event needs a membership.")),
+            Some(CanonicalJsonValue::String(word)) if KNOWN.contains(&word.as_str()) => word.as_str().into(),
+            Some(_) => return Err(Kind::BadJson.with("A membership is join, invite, leave, knock or ban.")),
+            None => return Err(Kind::BadJson.with("A member event needs a membership.")),
         };
         let target = UserId::parse(state_key).map_err(|_| Error::invalid("The state key must be a user id."))?;
         let before = room.current().membership(&target);

@@ -3,17 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{
-    OwnedEventId, OwnedUserId, RoomId, UserId,
+    Int, OwnedEventId, OwnedUserId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Intent, Room, Rooms, Writer, aliases::aliases_in, membership::as_not_in_room};
+use super::{Intent, Room, Rooms, Writer, aliases::aliases_in, delayed::Waiting, membership::as_not_in_room};
 use crate::{
     error::{Error, Kind, Result},
     matrix::{draft::canonical_content, event::Event},
-    storage::{schema::rooms::ALIASES, until_settled},
+    storage::{Batch, schema::rooms::ALIASES, until_settled},
 };
 
 impl Rooms {
@@ -33,40 +33,59 @@ impl Rooms {
         (kind, state_key): (StateEventType, &str),
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        let room = self.room(room_id).await.map_err(as_not_in_room)?;
+        until_settled(|| self.try_to_set_state(&room, sender, (&kind, state_key), &content, None)).await
+    }
+
+    /// As [`Rooms::set_state`], but gives up when somebody else writes at the same time. An event that waited until now does
+    /// not wait any more from the same moment on.
+    pub(super) async fn try_to_set_state(
+        &self,
+        room: &Arc<Room>,
+        sender: &UserId,
+        (kind, state_key): (&StateEventType, &str),
+        content: &RawValue,
+        waited: Option<&Waiting<'_>>,
+    ) -> Result<OwnedEventId> {
         match TimelineEventType::from(kind.to_string()) {
             TimelineEventType::RoomCreate => return Err(Error::invalid("A room is created only once.")),
             TimelineEventType::RoomRedaction => return Err(Error::invalid("A redaction is not a piece of state.")),
             _ => {}
         }
-        let room = self.room(room_id).await.map_err(as_not_in_room)?;
-        until_settled(|| async {
-            let (content, shown) = match kind {
-                StateEventType::RoomMember => self.sent_membership(&room, sender, state_key, &content).await?,
-                StateEventType::RoomCanonicalAlias => {
-                    self.check_aliases(&room, state_key, &content).await?;
-                    (content.clone(), None)
-                }
-                StateEventType::RoomPowerLevels => {
-                    check_levels(&room, sender, &content)?;
-                    (content.clone(), None)
-                }
-                _ => (content.clone(), None),
-            };
-            let mut writer = self.write(&room).await?;
-            if let Some(event_id) = unchanged(&writer, sender, (&kind, state_key), &content)? {
-                drop(writer);
-                self.until_visible().await?;
-                return Ok(event_id);
+        let (content, shown) = match kind {
+            StateEventType::RoomMember => self.sent_membership(room, sender, state_key, content).await?,
+            StateEventType::RoomCanonicalAlias => {
+                self.check_aliases(room, state_key, content).await?;
+                (content.to_owned(), None)
             }
-            let message = Intent::message(sender, kind.to_string(), content);
-            let intent = Intent { state_key: Some(state_key.to_owned()), ..message };
-            let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
-            let event = writer.add_related(intent, parent.as_ref())?;
-            self.require_shown(&mut writer, shown);
-            writer.commit().await?;
-            Ok(event.id.clone())
-        })
-        .await
+            StateEventType::RoomPowerLevels => {
+                check_levels(room, sender, content)?;
+                (content.to_owned(), None)
+            }
+            _ => (content.to_owned(), None),
+        };
+        let mut writer = self.write(room).await?;
+        if let Some(event_id) = unchanged(&writer, sender, (kind, state_key), &content)? {
+            drop(writer);
+            self.until_visible().await?;
+            if let Some(waited) = waited {
+                let mut batch = Batch::new();
+                waited.sent(&mut batch, &event_id);
+                self.shared.store.commit(batch).await?;
+            }
+            return Ok(event_id);
+        }
+        let message = Intent::message(sender, kind.to_string(), content);
+        let origin = waited.map(Waiting::origin);
+        let intent = Intent { state_key: Some(state_key.to_owned()), origin, ..message };
+        let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
+        let event = writer.add_related(intent, parent.as_ref())?;
+        self.require_shown(&mut writer, shown);
+        if let Some(waited) = waited {
+            waited.sent(writer.batch(), &event.id);
+        }
+        writer.commit().await?;
+        Ok(event.id.clone())
     }
 
     /// Whether every alias that the content of an `m.room.canonical_alias` event adds leads to the room
@@ -87,12 +106,33 @@ impl Rooms {
     }
 }
 
-/// Refuses power levels that name someone who stands above them, by the mistake that it is and not as something that the
-/// sender may not do.
+/// What power levels look like since they have to be integers. They are only looked at here; the rules read them themselves.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Levels {
+    users: BTreeMap<OwnedUserId, Int>,
+    events: BTreeMap<String, Int>,
+    notifications: BTreeMap<String, Int>,
+    users_default: Int,
+    events_default: Int,
+    state_default: Int,
+    invite: Int,
+    kick: Int,
+    ban: Int,
+    redact: Int,
+}
+
+/// Refuses power levels that are none, and those that name someone who stands above them: by the mistake that it is, and not
+/// as something that the sender may not do.
 fn check_levels(room: &Room, sender: &UserId, content: &RawValue) -> Result<()> {
     #[derive(Deserialize)]
     struct Content {
         users: BTreeMap<OwnedUserId, IgnoredAny>,
+    }
+
+    if room.rules.authorization.integer_power_levels {
+        serde_json::from_str::<Levels>(content.get())
+            .map_err(|cause| Kind::BadJson.with(format!("This is not the content of power levels: {cause}.")))?;
     }
 
     // The rules have the last word about content of another shape, and strangers are not told who created the room.

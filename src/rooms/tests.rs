@@ -8,7 +8,7 @@ mod history;
 mod keeping_up;
 mod membership;
 mod redaction;
-mod scene;
+pub(super) mod scene;
 mod server_notices;
 mod state;
 

@@ -159,6 +159,16 @@ impl Rooms {
         Ok(renderer.timeline(&event))
     }
 
+    /// As [`Rooms::visible_event`], of whatever room.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] if there is no such event or the reader may not see it.
+    pub async fn visible_event_anywhere(&self, reader: Reader<'_>, id: &EventId) -> Result<Raw<AnyTimelineEvent>> {
+        let place = EVENT_PLACES.get(&self.shared.store.snapshot(), (id,)).await?;
+        self.visible_event(&place.ok_or_else(no_such_event)?.room_id, reader, id).await
+    }
+
     /// As [`Rooms::visible_event`], before it is rendered.
     pub(super) async fn find_visible(&self, reading: &Reading, event_id: &EventId) -> Result<TimelineEvent> {
         let found = self.event(&reading.snapshot, &reading.room, event_id).await?;
@@ -190,6 +200,12 @@ impl TimelineEvent {
     pub fn transaction_of(&self, viewer: &Viewer, device: &DeviceId) -> Option<&ruma::TransactionId> {
         let origin = self.header.origin.as_ref()?;
         (self.event.sender == *viewer.user() && origin.device_id == *device).then_some(&*origin.transaction_id)
+    }
+
+    /// The id under which the event waited before it was sent, for its sender.
+    pub fn delay_id_for(&self, viewer: &Viewer) -> Option<&ruma::TransactionId> {
+        let origin = self.header.origin.as_ref()?;
+        origin.delay_id().filter(|_| self.event.sender == *viewer.user())
     }
 }
 

@@ -69,6 +69,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
     let typing = tokio::spawn(ready.rooms.clone().end_typing_in_time(shutdown.clone()));
+    let delayed = tokio::spawn(ready.rooms.clone().send_delayed_in_time(shutdown.clone()));
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
     let rooms = tokio::spawn(ready.rooms.clone().keep_up_with_users(shutdown.clone()));
     let previews = tokio::spawn(ready.previews.clone().remove_old_ones(shutdown.clone()));
@@ -98,7 +99,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, typing, presence, rooms, company, media, previews, push, search] {
+    for task in [keeping, typing, delayed, presence, rooms, company, media, previews, push, search] {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;

@@ -8,6 +8,7 @@ mod account_data;
 mod changed;
 mod device_lists;
 mod ephemeral;
+mod initial;
 mod invited;
 mod joined;
 mod key_stock;
@@ -38,8 +39,8 @@ use ruma::{
 };
 use tokio::time::{Instant, timeout_at};
 
-pub use self::token::SyncToken;
 use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
+pub use self::{initial::InitialAnswer, token::SyncToken};
 use crate::{
     encryption::{Keys, Stock, ToDevice},
     error::Result,

@@ -19,6 +19,7 @@ use crate::{
         json::Json,
     },
     matrix::room_version,
+    rooms::{LONGEST_DELAY, MAXIMUM_DELAYED},
     users::Accounts,
 };
 
@@ -27,7 +28,7 @@ const VERSIONS: [&str; 12] =
     ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 5] = [
+const UNSTABLE_FEATURES: [&str; 7] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
@@ -37,6 +38,10 @@ const UNSTABLE_FEATURES: [&str; 5] = [
     // Subscriptions to threads, and what changed about them.
     "org.matrix.msc4306",
     "org.matrix.msc4308",
+    // Events that are sent later.
+    "org.matrix.msc4140",
+    // The state at the end of a sync's timeline.
+    "org.matrix.msc4222",
 ];
 
 pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get_supported_versions::Response> {
@@ -65,6 +70,10 @@ pub async fn capabilities(
         "m.3pid_changes": {"enabled": config.mail.is_some()},
         "m.get_login_token": {"enabled": true},
         "m.forget_forced_upon_leave": {"enabled": false},
+        "org.matrix.msc4140.delayed_events": {
+            "max_delay_ms": LONGEST_DELAY.as_millis() as u64,
+            "max_scheduled": MAXIMUM_DELAYED,
+        },
     }});
     if accounts.is_administrator(&caller.user_id).await? {
         answer["capabilities"]["m.account_moderation"] = json!({"lock": true});

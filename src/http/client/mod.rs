@@ -10,6 +10,7 @@ mod content_disposition;
 mod context;
 mod create_room;
 mod dehydrated_device;
+mod delayed_events;
 mod devices;
 mod directory;
 mod discovery;
@@ -26,6 +27,7 @@ mod membership;
 mod messages;
 mod notifications;
 mod openid;
+mod peek;
 mod presence;
 mod previews;
 mod profile;
@@ -44,6 +46,7 @@ mod state;
 mod sync;
 mod sync_body;
 mod third_party_ids;
+mod third_party_networks;
 mod thread_subscriptions;
 mod to_device;
 mod typing;
@@ -142,6 +145,12 @@ fn rooms() -> Router<App> {
         // Sending events to a room
         .endpoint_with_optional_end(state::set)
         .endpoint(send::send)
+        // Delayed events (MSC4140)
+        .route(delayed_events::SCHEDULE, put(delayed_events::schedule))
+        .endpoint(delayed_events::list)
+        .endpoint(delayed_events::get)
+        .endpoint(delayed_events::act)
+        .endpoint(delayed_events::act_by_body)
         // Redactions
         .endpoint(redact::redact)
         // Event context
@@ -175,6 +184,22 @@ fn rooms() -> Router<App> {
         .endpoint(room_summary::get)
         // Typing notifications
         .endpoint(typing::set)
+        // Room previews
+        .endpoint(peek::room)
+        .route(peek::EVENTS[0], get(peek::listen))
+        .route(peek::EVENTS[1], get(peek::listen))
+        // What came before syncing
+        .route(peek::EVENT[0], get(peek::event))
+        .route(peek::EVENT[1], get(peek::event))
+        .route(peek::INITIAL_SYNC[0], get(peek::initial_sync))
+        .route(peek::INITIAL_SYNC[1], get(peek::initial_sync))
+        // Third-party networks
+        .endpoint(third_party_networks::protocols)
+        .endpoint(third_party_networks::protocol)
+        .endpoint(third_party_networks::locations)
+        .endpoint(third_party_networks::users)
+        .endpoint(third_party_networks::locations_of_alias)
+        .endpoint(third_party_networks::users_of_id)
         // Receipts
         .endpoint(receipts::create)
         // Read and unread markers

@@ -1,17 +1,22 @@
 //! The state of a room, read and set
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#getting-events-for-a-room)).
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use ruma::api::client::state::{get_state_event_for_key, get_state_events, send_state_event};
 
+use super::delayed_events::{Delay, send_later};
 use crate::{
+    error::Result,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
         rate_limit::{Limit, RateLimits},
     },
     presence::Presence,
-    rooms::{Reader, Rooms},
+    rooms::{DelayRequest, Reader, Rooms},
 };
 
 /// `GET /rooms/{roomId}/state`
@@ -37,17 +42,29 @@ pub async fn get(
     Ok(Reply(get_state_event_for_key::v3::Response::new(answer)))
 }
 
-/// `PUT /rooms/{roomId}/state/{eventType}/{stateKey}`
+/// `PUT /rooms/{roomId}/state/{eventType}/{stateKey}`, now or later
 pub async fn set(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
     State(presence): State<Presence>,
     caller: Caller,
+    Delay(delay): Delay,
     Request(request): Request<send_state_event::v3::Request>,
-) -> Answer<send_state_event::v3::Response> {
+) -> Result<Response> {
     caller.spend(&rate_limits, Limit::Messages)?;
+    if let Some(delay) = delay {
+        let request = DelayRequest {
+            room_id: request.room_id,
+            kind: request.event_type.to_string().into(),
+            state_key: Some(request.state_key),
+            content: request.body.into_json(),
+            delay,
+            transaction: None,
+        };
+        return Ok(send_later(&rooms, &presence, &caller, request).await?.into_response());
+    }
     let place = (request.event_type, request.state_key.as_str());
     let event_id = rooms.set_state(&request.room_id, &caller.user_id, place, request.body.into_json()).await?;
     presence.act(&caller.user_id).await;
-    Ok(Reply(send_state_event::v3::Response::new(event_id)))
+    Ok(Reply(send_state_event::v3::Response::new(event_id)).into_response())
 }

@@ -1,10 +1,12 @@
 //! Syncing ([spec](https://spec.matrix.org/v1.19/client-server-api/#syncing)).
 
 use axum::{
-    extract::State,
+    extract::{FromRequestParts, Query, State},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
 use ruma::api::client::sync::sync_events::v3;
+use serde::Deserialize;
 
 use super::{as_sent::AsSent, sync_body::Body};
 use crate::{
@@ -20,10 +22,13 @@ pub async fn sync(
     State(service): State<Sync>,
     State(filters): State<Filters>,
     caller: Caller,
+    Unstable { use_state_after }: Unstable,
     Request(sent): Request<AsSent<v3::Request>>,
 ) -> Result<Response> {
     let written_out = sent.in_query("filter");
     let request = sent.request;
+    let by_unstable_name = use_state_after && !request.use_state_after;
+    let style = if request.use_state_after || use_state_after { StateStyle::After } else { StateStyle::Before };
     let filter = filter(&filters, &caller, request.filter, written_out.as_deref()).await?;
     let request = SyncRequest {
         user: caller.user_id.clone(),
@@ -32,11 +37,29 @@ pub async fn sync(
         filter: filter.definition,
         relations: filter.relations,
         extent: if request.full_state { StateExtent::Full } else { StateExtent::Changes },
-        state_style: if request.use_state_after { StateStyle::After } else { StateStyle::Before },
+        state_style: style,
         appearance: Availability::try_from(&request.set_presence)?,
         timeout: request.timeout.unwrap_or_default(),
     };
-    Ok(Json(Body::from(service.sync(request).await?)).into_response())
+    let body = Body::from(service.sync(request).await?);
+    let body = if by_unstable_name { body.with_unstable_names() } else { body };
+    Ok(Json(body).into_response())
+}
+
+/// What a query has under the names that it had before it was part of the specification (MSC4222).
+#[derive(Deserialize, Default)]
+pub struct Unstable {
+    #[serde(rename = "org.matrix.msc4222.use_state_after", default)]
+    use_state_after: bool,
+}
+
+impl<S: Send + std::marker::Sync> FromRequestParts<S> for Unstable {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let query = Query::try_from_uri(&parts.uri);
+        query.map(|Query(wish)| wish).map_err(|_| Error::invalid("The query of the request cannot be read."))
+    }
 }
 
 /// The filter in the query itself, or the stored one that it names.
@@ -47,6 +70,8 @@ async fn filter(
     written_out: Option<&str>,
 ) -> Result<Filter> {
     match (wanted, written_out) {
+        // What begins as a filter and is none is taken for an id by ruma.
+        (Some(v3::Filter::FilterId(id)), _) if id.starts_with('{') => Err(Error::invalid("The filter is not one.")),
         (Some(v3::Filter::FilterId(id)), _) => filters.current(&caller.user_id, &id).await,
         (Some(v3::Filter::FilterDefinition(_)), Some(json)) => {
             Filter::parse(json).map_err(|cause| Error::invalid(format!("This is no filter: {cause}.")))

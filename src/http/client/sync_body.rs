@@ -100,6 +100,32 @@ enum StateSection {
     Before(Events<AnySyncStateEvent>),
     #[serde(rename = "state_after")]
     After(Events<AnySyncStateEvent>),
+    #[serde(rename = "org.matrix.msc4222.state_after")]
+    UnstableAfter(Events<AnySyncStateEvent>),
+}
+
+impl StateSection {
+    fn with_unstable_name(self) -> Self {
+        match self {
+            Self::After(events) => Self::UnstableAfter(events),
+            other => other,
+        }
+    }
+}
+
+impl Body {
+    /// For a client that asked by the names of before MSC4222 was part of the specification.
+    #[must_use]
+    pub fn with_unstable_names(mut self) -> Self {
+        let RoomSections { join, leave, .. } = &mut self.rooms;
+        let states =
+            join.values_mut().map(|room| &mut room.state).chain(leave.values_mut().map(|room| &mut room.state));
+        for state in states {
+            let named = std::mem::replace(state, StateSection::Before(Events { events: Vec::new() }));
+            *state = named.with_unstable_name();
+        }
+        self
+    }
 }
 
 impl From<SyncAnswer> for Body {

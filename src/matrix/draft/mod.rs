@@ -1,5 +1,7 @@
 //! From an intent to a signed event: canonical JSON, limits, hashes, signature and ids.
 
+mod unique_keys;
+
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName,
     canonical_json::{CanonicalJsonObject, CanonicalJsonValue, to_canonical_value},
@@ -10,6 +12,7 @@ use ruma::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::unique_keys::UniqueKeys;
 use super::{event::Event, signing::SigningKey};
 use crate::error::{Error, Kind, Result};
 
@@ -94,6 +97,8 @@ pub fn seal(
 ///
 /// [`Kind::BadJson`] when it is something else, or nested more than [`MAX_CONTENT_DEPTH`] deep.
 pub fn canonical_content(json: &RawValue) -> Result<CanonicalJsonObject> {
+    serde_json::from_str::<UniqueKeys>(json.get())
+        .map_err(|e| Kind::BadJson.with(format!("the content is not canonical JSON: {e}")))?;
     let value: CanonicalJsonValue = serde_json::from_str(json.get())
         .map_err(|e| Kind::BadJson.with(format!("the content is not canonical JSON: {e}")))?;
     if depth(&value) > MAX_CONTENT_DEPTH {

@@ -12,13 +12,13 @@ use serde_json::{Value, json, value::to_raw_value};
 use crate::{error::Result, rooms::*, storage::Direction};
 
 /// A room that `@alice` made, in which everybody has the device `D`.
-pub(super) struct Scene {
+pub(in crate::rooms) struct Scene {
     pub rooms: Rooms,
     pub id: OwnedRoomId,
     transactions: AtomicU64,
 }
 
-pub(super) fn user(name: &str) -> OwnedUserId {
+pub(in crate::rooms) fn user(name: &str) -> OwnedUserId {
     UserId::parse(format!("@{name}:example.org")).unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use ruma::{
     OwnedDeviceId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedTransactionId, OwnedUserId, RoomVersionId,
-    events::room::member::MembershipState,
+    TransactionId, events::room::member::MembershipState,
 };
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +125,19 @@ pub struct EventOrigin {
     pub device_id: OwnedDeviceId,
     /// The transaction id that the device gave.
     pub transaction_id: OwnedTransactionId,
+}
+
+impl EventOrigin {
+    /// The origin of an event that waited under this id before it was sent (MSC4140). No device has the empty id, so that
+    /// this is told from the request of a device, and the id can make one event only.
+    pub fn delayed(delay_id: &str) -> Self {
+        Self { device_id: "".into(), transaction_id: delay_id.into() }
+    }
+
+    /// The id under which the event waited before it was sent, if it did.
+    pub fn delay_id(&self) -> Option<&TransactionId> {
+        self.device_id.as_str().is_empty().then_some(&*self.transaction_id)
+    }
 }
 
 /// The state that a state event replaced.

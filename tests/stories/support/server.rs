@@ -99,6 +99,11 @@ impl Server {
         &self.first_token
     }
 
+    /// Where the server listens, as `host:port`.
+    pub fn address(&self) -> String {
+        self.base_url.read().unwrap().trim_start_matches("http://").to_owned()
+    }
+
     /// The folder in which the server keeps everything.
     pub fn data_folder(&self) -> PathBuf {
         self.folder.path().join("data")
