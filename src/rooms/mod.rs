@@ -15,7 +15,9 @@ mod departure;
 mod directory;
 mod directory_filter;
 mod draft;
+mod hierarchy;
 mod invite_permission;
+mod jump_to_date;
 mod keeping_up;
 mod load;
 mod member_event;
@@ -39,12 +41,17 @@ mod state_at;
 mod state_delta;
 mod state_reading;
 mod state_sending;
+mod space_children;
 mod stretch;
 mod summary;
 mod threads;
 mod timeline;
 mod typing;
 mod unread;
+mod upgrade;
+mod upgrade_levels;
+mod upgrade_plan;
+mod upgrade_settings;
 mod visibility;
 
 use std::sync::Arc;
@@ -57,6 +64,7 @@ pub use self::{
     context::Context,
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
+    hierarchy::{HierarchyPage, HierarchyRequest},
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,

@@ -16,6 +16,7 @@ mod events;
 mod file_answer;
 mod filter;
 mod join_content;
+mod jump_to_date;
 mod key_backup;
 mod keys;
 mod login;
@@ -37,12 +38,14 @@ mod register;
 mod room_summary;
 mod send;
 mod server_notices;
+mod spaces;
 mod state;
 mod sync;
 mod sync_body;
 mod third_party_ids;
 mod to_device;
 mod typing;
+mod upgrade;
 
 use axum::{
     Router,
@@ -135,6 +138,7 @@ fn rooms() -> Router<App> {
         .endpoint(state::all)
         .endpoint_with_optional_end(state::get)
         .endpoint(messages::get)
+        .endpoint(jump_to_date::get)
         // Sending events to a room
         .endpoint_with_optional_end(state::set)
         .endpoint(send::send)
@@ -167,6 +171,11 @@ fn rooms() -> Router<App> {
         .endpoint(directory::set_visibility)
         // Room summaries
         .endpoint(room_summary::get)
+        .route("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}", get(room_summary::get))
+        // Spaces
+        .endpoint(spaces::hierarchy)
+        // Room upgrades
+        .endpoint(upgrade::upgrade)
         // Typing notifications
         .endpoint(typing::set)
         // Receipts
