@@ -19,4 +19,4 @@ pub mod room_version;
 pub mod signing;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

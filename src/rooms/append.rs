@@ -15,9 +15,9 @@ use crate::{
     storage::{
         Batch, Order, Position, Stamped,
         schema::rooms::{
-            EVENT_PLACES, EVENT_TIMES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, RELATED, ROOMS, ReplacedState,
-            RoomRow, STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE, TRANSACTIONS,
-            TimelineRow,
+            EVENT_PLACES, EVENT_TIMES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, RELATED, ROOMS,
+            ReplacedState, RoomRow, STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE,
+            TRANSACTIONS, TimelineRow,
         },
     },
     streams::{Change, Log},

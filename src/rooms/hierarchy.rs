@@ -149,7 +149,9 @@ impl Rooms {
         let mut levels = Vec::with_capacity(walk.path.len());
         let mut room_id = walk.root.clone();
         for last in &walk.path {
-            let Some((_, state)) = self.known(&room_id, reader).await?.filter(|(_, state)| is_space(state)) else { break };
+            let Some((_, state)) = self.known(&room_id, reader).await?.filter(|(_, state)| is_space(state)) else {
+                break;
+            };
             levels.push(Level::enter(&room_id, &state, walk.suggested_only, last.clone()));
             match last {
                 Some(child) => room_id = child.room_id.clone(),

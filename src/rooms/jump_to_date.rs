@@ -44,8 +44,11 @@ impl Rooms {
         for _ in 0..READ_AT_MOST / CHUNK {
             let range = ahead(&reading, from, direction);
             let rows = EVENT_TIMES.scan(&reading.snapshot, range, direction, CHUNK).await?;
-            let open: Vec<Order> =
-                rows.iter().map(|((.., order), ())| *order).filter(|order| reading.viewer.may_see_place(*order)).collect();
+            let open: Vec<Order> = rows
+                .iter()
+                .map(|((.., order), ())| *order)
+                .filter(|order| reading.viewer.may_see_place(*order))
+                .collect();
             let found = self.events_at(&reading.snapshot, &reading.room, &open).await?;
             // Events at open places are closed only if their senders are ignored.
             if let Some(event) = found.into_iter().find(|found| reading.viewer.may_see(found.order, &found.event)) {

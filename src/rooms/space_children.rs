@@ -66,12 +66,7 @@ fn place(event: &Event, suggested_only: bool) -> Option<ChildPlace> {
     }
     let order = order.as_ref().and_then(Value::as_str).filter(|order| counts(order));
     let linked_at = u64::from(event.origin_server_ts.0);
-    Some(ChildPlace {
-        is_unordered: order.is_none(),
-        order: order.unwrap_or_default().to_owned(),
-        linked_at,
-        room_id,
-    })
+    Some(ChildPlace { is_unordered: order.is_none(), order: order.unwrap_or_default().to_owned(), linked_at, room_id })
 }
 
 fn counts(order: &str) -> bool {

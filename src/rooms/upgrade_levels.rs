@@ -32,7 +32,7 @@ pub(super) fn levels_after(
     }
     let old_rules = &old.rules.authorization;
     let top = json!(highest(&Value::Object(levels.clone())));
-    let founders = founders(state);
+    let founders = founders(old, state);
     let Value::Object(users) = levels.entry("users").or_insert_with(|| json!({})) else {
         return json!({ "users": {} });
     };
@@ -85,11 +85,12 @@ fn raise_tombstone(levels: &mut Map<String, Value>) {
 }
 
 /// Who has created a room.
-fn founders(state: &RoomState) -> Vec<String> {
+fn founders(room: &Room, state: &RoomState) -> Vec<String> {
     let Some(create) = state.get(&StateEventType::RoomCreate, "") else { return Vec::new() };
     let content: Value = create.content_as().unwrap_or_default();
     let additional = content["additional_creators"].as_array().into_iter().flatten();
     let additional = additional.filter_map(|creator| creator.as_str().map(str::to_owned));
+    let additional = additional.filter(|_| room.rules.authorization.additional_room_creators);
     std::iter::once(create.sender.to_string()).chain(additional).collect()
 }
 
@@ -105,5 +106,89 @@ fn as_numbers(value: Value) -> Option<Value> {
             Some(Value::Object(levels.into_iter().filter_map(|(key, level)| Some((key, as_numbers(level)?))).collect()))
         }
         other => number(&other).map(Value::from),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ruma::RoomVersionId;
+
+    use super::*;
+    use crate::matrix::{
+        fixtures::{self, user},
+        room_version,
+    };
+
+    /// A room of this version that `@creator` and, where there can be more, `@second` created, with these levels.
+    fn room(version: RoomVersionId, levels: Option<Value>) -> (Room, RoomState) {
+        let mut made = fixtures::Room::created(version.clone(), json!({ "additional_creators": [user("second")] }));
+        made.membership("creator", "creator", "join").unwrap();
+        if let Some(levels) = levels {
+            made.set("creator", "m.room.power_levels", levels).unwrap();
+        }
+        let mut state = RoomState::default();
+        made.state.values().for_each(|event| state.set(event.clone()));
+        (Room::new(made.id.clone(), version, made.rules, RoomState::default()), state)
+    }
+
+    #[test]
+    fn levels_fit_the_new_version() {
+        use RoomVersionId::{V6, V11, V12};
+        let (creator, second, helper) = (user("creator"), user("second"), user("helper"));
+        let staff = json!({ "users": { creator.as_str(): 100, helper.as_str(): 50 } });
+        let text = json!({ "users": { creator.as_str(): "100", helper.as_str(): " 50 " }, "ban": "30" });
+        let crowned = json!({ "users": { helper.as_str(): 150 }, "events": { "m.room.tombstone": 150 } });
+        // (from, levels before, to, who creates, levels after)
+        let table = [
+            (V11, Some(staff.clone()), V11, &creator, staff.clone()),
+            (
+                V11,
+                Some(staff.clone()),
+                V12,
+                &creator,
+                json!({ "users": { helper.as_str(): 50 }, "events": { "m.room.tombstone": 150 } }),
+            ),
+            (
+                V6,
+                Some(text),
+                V11,
+                &creator,
+                json!({ "users": { creator.as_str(): 100, helper.as_str(): 50 }, "ban": 30 }),
+            ),
+            (V11, None, V11, &helper, json!({ "users": { creator.as_str(): 100 } })),
+            (V12, Some(crowned.clone()), V12, &helper, json!({ "users": {}, "events": { "m.room.tombstone": 150 } })),
+            (
+                V12,
+                Some(crowned),
+                V11,
+                &helper,
+                json!({
+                    "users": { creator.as_str(): 150, second.as_str(): 150, helper.as_str(): 150 },
+                    "events": { "m.room.tombstone": 150 },
+                }),
+            ),
+        ];
+        for (from, before, to, who, after) in table {
+            let (old, state) = room(from.clone(), before);
+            let rules = room_version::rules(&to).unwrap();
+            let levels = levels_after(&old, &state, rules, &BTreeSet::from([who.clone()]));
+            assert_eq!(levels, after, "from {from} to {to}");
+        }
+    }
+
+    #[test]
+    fn a_replaced_room_is_quiet() {
+        for (before, after) in [
+            (json!({}), Some((50, 50))),
+            (json!({ "users_default": 60 }), Some((61, 61))),
+            (json!({ "events_default": 70 }), Some((70, 50))),
+            (json!({ "events_default": 70, "invite": 70 }), None),
+        ] {
+            let mut users = before.clone();
+            users["users"] = json!({ user("creator"): 100 });
+            let (_, state) = room(RoomVersionId::V11, Some(users));
+            let levels = quiet(&state).map(|levels| (levels["events_default"].clone(), levels["invite"].clone()));
+            assert_eq!(levels, after.map(|(say, invite)| (json!(say), json!(invite))), "{before}");
+        }
     }
 }

@@ -11,7 +11,10 @@ use ruma::{
 use serde_json::{Map, Value, json};
 
 use super::{
-    Intent, Room, RoomState, create_plan::Plan, space_children::children, upgrade_levels::{highest, levels_after},
+    Intent, Room, RoomState,
+    create_plan::Plan,
+    space_children::children,
+    upgrade_levels::{highest, levels_after},
 };
 use crate::{
     error::{Error, Result},
@@ -60,7 +63,8 @@ impl Replacement {
         if rules.authorization.additional_room_creators {
             creators.extend(wish.additional_creators.iter().cloned());
         }
-        let create = Intent::state(user, StateEventType::RoomCreate, "", &create_content(old, state, &wish, &creators)?)?;
+        let create =
+            Intent::state(user, StateEventType::RoomCreate, "", &create_content(old, state, &wish, &creators)?)?;
         let levels = levels_after(old, state, rules, &creators);
         let privileged = rules.authorization.explicitly_privilege_room_creators;
         // Until the room is furnished, the one who upgrades stands above everybody.

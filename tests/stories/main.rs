@@ -40,6 +40,7 @@ mod people_come_and_go;
 mod people_exchange_keys;
 mod people_explore_a_space;
 mod people_jump_to_a_date;
+mod people_own_pieces_of_a_room;
 mod people_read_back;
 mod people_see_how_far_others_have_read;
 mod people_see_who_is_online;

@@ -102,13 +102,17 @@ async fn members_of_a_space_see_the_rooms_that_they_may_enter() {
     let restricted = json!({"join_rule": "restricted", "allow": [{"type": "m.room_membership", "room_id": root}]});
     let rules = |content: Value| json!([{"type": "m.room.join_rules", "state_key": "", "content": content}]);
     let club = alice.create_room_with(json!({"name": "club", "initial_state": rules(restricted)})).await;
-    let door = alice.create_room_with(json!({"name": "door", "initial_state": rules(json!({"join_rule": "knock"}))})).await;
+    let door =
+        alice.create_room_with(json!({"name": "door", "initial_state": rules(json!({"join_rule": "knock"}))})).await;
     link(&alice, &root, &club, json!({"order": "1"})).await;
     link(&alice, &root, &door, json!({"order": "2"})).await;
     assert_eq!(names(&look(&bob, &root, "").await), ["root", "door"]);
     bob.join(&root).await;
     let page = look(&bob, &root, "").await;
     assert_eq!(names(&page), ["root", "club", "door"]);
-    assert_eq!((&page["rooms"][1]["join_rule"], &page["rooms"][1]["allowed_room_ids"]), (&json!("restricted"), &json!([root])));
+    assert_eq!(
+        (&page["rooms"][1]["join_rule"], &page["rooms"][1]["allowed_room_ids"]),
+        (&json!("restricted"), &json!([root]))
+    );
     assert_eq!(page["rooms"][2]["join_rule"], "knock");
 }

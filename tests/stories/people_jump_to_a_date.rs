@@ -35,7 +35,8 @@ async fn a_date_leads_to_the_nearest_event_on_one_side_of_it() {
     jump(&alice, &room, before, "b").await.expect_error(404, "M_NOT_FOUND");
     jump(&alice, &room, now() + 60_000, "f").await.expect_error(404, "M_NOT_FOUND");
     let found = jump(&alice, &room, 0, "f").await.expect_ok();
-    let event = alice.get(&format!("rooms/{}/event/{}", encode(&room), encode(found["event_id"].as_str().unwrap()))).await;
+    let event =
+        alice.get(&format!("rooms/{}/event/{}", encode(&room), encode(found["event_id"].as_str().unwrap()))).await;
     assert_eq!(event.expect_ok()["type"], "m.room.create");
 
     jump(&bob, &room, 0, "f").await.expect_error(403, "M_FORBIDDEN");
@@ -50,7 +51,8 @@ async fn a_date_leads_to_the_nearest_event_on_one_side_of_it() {
 async fn who_sees_only_a_part_jumps_within_it() {
     let server = Server::start().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
-    let joined = json!([{"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}]);
+    let joined =
+        json!([{"type": "m.room.history_visibility", "state_key": "", "content": {"history_visibility": "joined"}}]);
     let room = alice.create_room_with(json!({"preset": "public_chat", "initial_state": joined})).await;
     alice.send_text(&room, "before Bob").await;
     bob.join(&room).await;

@@ -44,3 +44,36 @@ async fn fill_room(store: &Store, room_id: &RoomId) -> Result<()> {
         store.commit(batch).await?;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ruma::{RoomVersionId, event_id, room_id};
+
+    use super::*;
+    use crate::storage::{
+        Order, Position,
+        schema::rooms::{EventHeader, RoomRow, TimelineRow},
+    };
+
+    #[tokio::test]
+    async fn events_of_older_data_are_found_by_their_time() {
+        let store = Store::in_memory();
+        let room_id = room_id!("!room:example.org");
+        let order = Order::Live(Position::from(7));
+        let mut batch = Batch::new();
+        let row = RoomRow { version: RoomVersionId::V12, heads: Vec::new(), depth: 1 };
+        ROOMS.put(&mut batch, (room_id,), &row);
+        let event_id = event_id!("$event").to_owned();
+        let header = EventHeader { event_id, origin: None, replaces: None, redacted_by: None };
+        let json = r#"{"content":{},"origin_server_ts":1234}"#.into();
+        let timeline = TIMELINE;
+        timeline.put(&mut batch, (room_id, order), &TimelineRow { header, json });
+        store.commit(batch).await.unwrap();
+        for _again in 0..2 {
+            fill(&store).await.unwrap();
+            let rows =
+                EVENT_TIMES.scan(&store.snapshot(), KeyRange::all(), Direction::Forward, usize::MAX).await.unwrap();
+            assert_eq!(rows, [((room_id.to_owned(), 1234, order), ())]);
+        }
+    }
+}
