@@ -89,7 +89,8 @@ impl Rooms {
             let mut writer = self.write(old).await?;
             writer.add(tombstone(user, new)?)?;
             let moving: BTreeSet<OwnedRoomAliasId> = aliases.iter().map(|(alias, _)| alias.clone()).collect();
-            add_if_allowed(&mut writer, without_aliases(old.current().as_ref(), user, &moving)?)?;
+            let advertised = without_aliases(writer.state(), user, &moving)?;
+            add_if_allowed(&mut writer, advertised)?;
             let levels = quiet(writer.state());
             let levels = levels.map(|levels| Intent::state(user, StateEventType::RoomPowerLevels, "", &levels));
             add_if_allowed(&mut writer, levels.transpose()?)?;
