@@ -63,7 +63,7 @@ async fn circles_end_and_rooms_on_two_ways_are_told_for_each() {
     link(&rooms, &root, &[left.clone(), right.clone(), root.clone()]).await;
     link(&rooms, &left, &[end.clone(), root.clone()]).await;
     link(&rooms, &right, &[end.clone(), right.clone()]).await;
-    link(&rooms, &end, &[left.clone()]).await;
+    link(&rooms, &end, std::slice::from_ref(&left)).await;
     for limit in 1..9 {
         let (seen, _) = walk(&rooms, &root, limit, None).await;
         let count = |room| seen.iter().filter(|it| *it == room).count();
