@@ -10,6 +10,7 @@ pub mod event;
 pub mod event_filter;
 pub mod glob;
 pub mod history_visibility;
+pub mod owned_state;
 pub mod power_levels;
 pub mod public_keys;
 pub mod push_rules;
@@ -19,4 +20,4 @@ pub mod room_version;
 pub mod signing;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;

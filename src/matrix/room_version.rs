@@ -26,11 +26,20 @@ pub const SUPPORTED: [RoomVersionId; 10] = [
     RoomVersionId::V12,
 ];
 
-/// The rules of a room version.
+/// Version 10 with owned state (MSC3757): a piece of state whose key starts with a user's id belongs to that user. Rooms are
+/// created with it only by those who ask for it, since it is an experiment.
+pub const OWNED_STATE: &str = "org.matrix.msc3757.10";
+
+/// Whether pieces of state belong to the users whose ids their keys start with.
+pub fn has_owned_state(version: &RoomVersionId) -> bool {
+    version.as_str() == OWNED_STATE
+}
+
+/// The rules of a room version, without those of owned state, which `auth_rules` adds.
 ///
 /// # Errors
 ///
-/// [`Kind::UnsupportedRoomVersion`] when the version is not in [`SUPPORTED`].
+/// [`Kind::UnsupportedRoomVersion`] when the version is neither in [`SUPPORTED`] nor [`OWNED_STATE`].
 pub fn rules(version: &RoomVersionId) -> Result<&'static RoomVersionRules> {
     Ok(match version {
         RoomVersionId::V3 => &RoomVersionRules::V3,
@@ -43,6 +52,7 @@ pub fn rules(version: &RoomVersionId) -> Result<&'static RoomVersionRules> {
         RoomVersionId::V10 => &RoomVersionRules::V10,
         RoomVersionId::V11 => &RoomVersionRules::V11,
         RoomVersionId::V12 => &RoomVersionRules::V12,
+        other if has_owned_state(other) => &RoomVersionRules::V10,
         other => {
             return Err(Kind::UnsupportedRoomVersion.with(format!("this server does not support room version {other}")));
         }
@@ -55,7 +65,7 @@ pub fn rules(version: &RoomVersionId) -> Result<&'static RoomVersionRules> {
 /// advises against making new ones.
 pub fn stability(version: &RoomVersionId) -> Option<RoomVersionStability> {
     let rules = rules(version).ok()?;
-    Some(match rules.authorization.strict_canonical_json {
+    Some(match rules.authorization.strict_canonical_json && !has_owned_state(version) {
         true => RoomVersionStability::Stable,
         false => RoomVersionStability::Unstable,
     })
@@ -85,6 +95,13 @@ mod tests {
         let stable: Vec<_> =
             SUPPORTED.into_iter().filter(|v| stability(v) == Some(RoomVersionStability::Stable)).collect();
         assert_eq!(stable, SUPPORTED[3..]);
+    }
+
+    #[test]
+    fn the_experiment_of_owned_state_is_known_and_not_recommended() {
+        let version = RoomVersionId::try_from(OWNED_STATE).unwrap();
+        assert!(rules(&version).is_ok());
+        assert_eq!(stability(&version), Some(RoomVersionStability::Unstable));
     }
 
     #[test]

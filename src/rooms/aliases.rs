@@ -1,6 +1,8 @@
 //! Names for rooms that people can read: who may give and take them, and that a room does not advertise one that is gone
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#room-aliases)).
 
+use std::collections::BTreeSet;
+
 use ruma::{
     OwnedRoomAliasId, OwnedRoomId, RoomAliasId, RoomId, RoomOrAliasId, ServerName, UserId,
     events::{StateEventType, room::history_visibility::HistoryVisibility},
@@ -199,14 +201,24 @@ fn take_alias(batch: &mut Batch, alias: &RoomAliasId, row: &Alias) {
 
 /// The `m.room.canonical_alias` by which the room no longer advertises `alias`, if it does.
 fn without_alias(state: &RoomState, user: &UserId, alias: &RoomAliasId) -> Result<Option<Intent>> {
+    without_aliases(state, user, &BTreeSet::from([alias.to_owned()]))
+}
+
+/// The `m.room.canonical_alias` by which the room no longer advertises any of `aliases`, if it does.
+pub(super) fn without_aliases(
+    state: &RoomState,
+    user: &UserId,
+    aliases: &BTreeSet<OwnedRoomAliasId>,
+) -> Result<Option<Intent>> {
+    let goes = |value: &Value| aliases.iter().any(|alias| value == alias.as_str());
     let kind = StateEventType::RoomCanonicalAlias;
     let Some(mut content) = state.content::<Map<String, Value>>(&kind, "") else { return Ok(None) };
     let before = content.clone();
-    if content.get("alias").is_some_and(|canonical| canonical == alias.as_str()) {
+    if content.get("alias").is_some_and(goes) {
         content.remove("alias");
     }
     if let Some(Value::Array(others)) = content.get_mut("alt_aliases") {
-        others.retain(|other| other != alias.as_str());
+        others.retain(|other| !goes(other));
         if others.is_empty() {
             content.remove("alt_aliases");
         }

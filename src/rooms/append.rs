@@ -20,9 +20,9 @@ use crate::{
     storage::{
         Batch, Order, Position, Stamped,
         schema::rooms::{
-            EVENT_PLACES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, RELATED, ROOMS, ReplacedState,
-            RoomRow, STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE, TRANSACTIONS,
-            TimelineRow,
+            EVENT_PLACES, EVENT_TIMES, EventHeader, EventOrigin, EventPlace, MEMBERSHIPS, Membership, RELATED, ROOMS,
+            ReplacedState, RoomRow, STATE, STATE_CHANGES, STATE_HISTORY, StatePlace, StateVersion, TIMELINE,
+            TRANSACTIONS, TimelineRow,
         },
     },
     streams::{Change, Log},
@@ -127,6 +127,7 @@ impl Writer {
         let header = EventHeader { event_id: event.id.clone(), origin: origin.clone(), replaces, redacted_by: None };
         TIMELINE.put(&mut self.batch, (&room_id, order), &TimelineRow { header, json });
         EVENT_PLACES.put(&mut self.batch, (&event.id,), &EventPlace { room_id: room_id.clone(), order });
+        EVENT_TIMES.put(&mut self.batch, (&room_id, u64::from(event.origin_server_ts.0), order), &());
         if let Some(relation) = event.relation() {
             let root = (relation.kind == RelationType::Thread).then(|| relation.event_id.to_owned());
             RELATED.put(&mut self.batch, (&room_id, order), &root);

@@ -8,7 +8,9 @@ use ruma::{
     api::client::room::create_room::v3::Request,
 };
 
-use super::{Intent, Room, RoomState, Rooms, Writer, aliases::put_alias, create_plan::Plan};
+use super::{
+    Intent, Room, RoomState, Rooms, Writer, aliases::put_alias, create_plan::Plan, upgrade_settings::predecessor,
+};
 use crate::{
     error::{Error, Kind, Result},
     matrix::draft::{Draft, seal},
@@ -36,7 +38,8 @@ impl Rooms {
         until_settled(|| self.found(&plan, attempts.next().unwrap_or_default())).await
     }
 
-    async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
+    /// Creates the room of a plan; its time is `later` by that many milliseconds.
+    pub(super) async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
         let writer = self.lay_out(plan, later).await?;
         let room_id = writer.room().id.clone();
         writer.commit().await.map(|_| room_id)
@@ -52,6 +55,12 @@ impl Rooms {
         let mut writer = self.begin(plan, self.shared.clock.millis() + later).await?;
         let join = self.member_intent(creator, creator, plan.creator_joins()).await?;
         self.add_member(&mut writer, join)?;
+        if let Some(from) = predecessor(&plan.create.content) {
+            // Nobody else waits for the lock of a room that is not there yet.
+            let room_id = writer.room().id.clone();
+            let carried = self.carried(creator, (&from, &room_id)).await?;
+            self.carry(&mut writer, creator, carried);
+        }
         for intent in &plan.state {
             writer.add(intent.clone()).map_err(as_room_state)?;
         }

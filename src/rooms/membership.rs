@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{
     Room, RoomState, Rooms,
     member_event::{Added, MemberContent},
+    upgrade_settings::Carried,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -208,6 +209,10 @@ impl Rooms {
         judge: impl Fn(&RoomState) -> Result<Verdict>,
     ) -> Result<()> {
         until_settled(|| async {
+            let carried = match content.membership {
+                MembershipState::Join => self.carried_to(room, target).await?,
+                _ => Carried::default(),
+            };
             let intent = self.member_intent(sender, target, content.clone()).await?;
             let mut writer = self.write(room).await?;
             let added = match judge(writer.state())? {
@@ -215,7 +220,10 @@ impl Rooms {
                 Verdict::Done => Added::Nothing,
             };
             match added {
-                Added::Event => writer.commit().await.map(drop),
+                Added::Event => {
+                    self.carry(&mut writer, target, carried);
+                    writer.commit().await.map(drop)
+                }
                 Added::Nothing => {
                     drop(writer);
                     self.until_visible().await

@@ -16,7 +16,9 @@ mod departure;
 mod directory;
 mod directory_filter;
 mod draft;
+mod hierarchy;
 mod invite_permission;
+mod jump_to_date;
 mod keeping_up;
 mod load;
 mod member_event;
@@ -37,6 +39,7 @@ mod room;
 mod send;
 mod sent_membership;
 mod server_notices;
+mod space_children;
 mod state;
 mod state_at;
 mod state_delta;
@@ -49,6 +52,10 @@ mod threads;
 mod timeline;
 mod typing;
 mod unread;
+mod upgrade;
+mod upgrade_levels;
+mod upgrade_plan;
+mod upgrade_settings;
 mod visibility;
 
 use std::sync::Arc;
@@ -62,6 +69,7 @@ pub use self::{
     delayed::{DelayAction, DelayRequest, DelayedStatus, LONGEST_DELAY, MAXIMUM_DELAYED},
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
+    hierarchy::{HierarchyPage, HierarchyRequest},
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,

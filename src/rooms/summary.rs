@@ -31,19 +31,34 @@ impl Rooms {
     ) -> Result<(RoomSummary, Option<MembershipState>)> {
         let room = self.room(&self.find(id_or_alias).await?).await?;
         let state = room.current();
-        let summary = summary(&room, &state);
         let membership = reader.map(|reader| state.membership(reader));
+        match self.summary_for(&room, &state, reader).await? {
+            Some(summary) => Ok((summary, membership)),
+            None => Err(Error::not_found("This server does not know that room.")),
+        }
+    }
+
+    /// The summary of a room whose state is `state`, if the reader may know that it exists.
+    pub(super) async fn summary_for(
+        &self,
+        room: &Room,
+        state: &RoomState,
+        reader: Option<&UserId>,
+    ) -> Result<Option<RoomSummary>> {
+        let summary = summary(room, state);
+        let membership = reader.map(|reader| state.membership(reader));
+        let rules = &room.rules.authorization;
         let is_open = summary.world_readable
-            || matches!(
-                summary.join_rule,
-                JoinRuleSummary::Public | JoinRuleSummary::Knock | JoinRuleSummary::KnockRestricted(_)
-            );
+            || match summary.join_rule {
+                JoinRuleSummary::Public => true,
+                JoinRuleSummary::Knock => rules.knocking,
+                JoinRuleSummary::KnockRestricted(_) => rules.knock_restricted_join_rule,
+                _ => false,
+            };
         let is_concerned =
             matches!(membership, Some(MembershipState::Join | MembershipState::Invite | MembershipState::Knock));
-        if is_open || is_concerned || self.may_enter(&room, &state, reader).await? {
-            return Ok((summary, membership));
-        }
-        Err(Error::not_found("This server does not know that room."))
+        let is_told = is_open || is_concerned || self.may_enter(room, state, reader).await?;
+        Ok(is_told.then_some(summary))
     }
 
     /// Whether the reader is in one of the rooms whose members may join this one.

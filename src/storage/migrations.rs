@@ -2,6 +2,8 @@
 //!
 //! There is one version for all tables together. Whoever changes a table's key, value or meaning adds a [`Step`].
 
+mod event_times;
+
 use std::pin::Pin;
 
 use tracing::info;
@@ -24,7 +26,8 @@ pub(super) struct Step {
 type Run = for<'a> fn(&'a Store) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Every step since the first version: the one at index `n` leads from version `n + 1` to `n + 2`.
-pub(super) const STEPS: &[Step] = &[];
+pub(super) const STEPS: &[Step] =
+    &[Step { what: "events can be found by their time", run: |store| Box::pin(event_times::fill(store)) }];
 
 /// Moves the data to the version that `steps` lead to, and refuses data that is newer.
 pub(super) async fn bring_up_to_date(store: &Store, steps: &[Step]) -> Result<()> {

@@ -32,7 +32,7 @@ pub use self::{
     password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,
     profiles::{Profiles, SHOWN_IN_ROOMS},
-    push_rules::{Place, PushRules, WholeRuleset},
+    push_rules::{CarriedRules, Place, PushRules, WholeRuleset},
     pushers::{GatewayEncryption, KeptPusher, OtherUsers, Pushers},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},

@@ -1,11 +1,11 @@
 //! Push rules: what users want to be notified of. The rules are evaluated elsewhere; here they are kept.
 
 use ruma::{
-    OwnedRoomId, OwnedUserId, UserId,
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::GlobalAccountDataEventType,
     push::{
-        Action, AnyPushRule, ConditionalPushRule, InsertPushRuleError, NewPushRule, PatternedPushRule,
-        RemovePushRuleError, RuleKind, Ruleset, SimplePushRule,
+        Action, AnyPushRule, ConditionalPushRule, InsertPushRuleError, NewConditionalPushRule, NewPushRule,
+        NewSimplePushRule, PatternedPushRule, PushCondition, RemovePushRuleError, RuleKind, Ruleset, SimplePushRule,
     },
 };
 use serde::Serialize;
@@ -55,6 +55,13 @@ pub struct Place {
     pub before: Option<String>,
     /// Make it the next less important one than the rule with this id.
     pub after: Option<String>,
+}
+
+/// The rules of a user before and after they were made to hold for another room as well.
+#[derive(Clone, Debug)]
+pub struct CarriedRules {
+    before: Option<Ruleset>,
+    after: Ruleset,
 }
 
 impl PushRules {
@@ -154,6 +161,38 @@ impl PushRules {
         self.change(user, |rules| edit(rules).map_err(|_| not_found())).await
     }
 
+    /// The rules of `user` with those about one room made for another one as well, if there are any that it does not have yet.
+    pub async fn carried(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        (from, to): (&RoomId, &RoomId),
+    ) -> Result<Option<CarriedRules>> {
+        let before = PUSH_RULES.get(snapshot, (user,)).await?;
+        let mut after = with_defaults(before.clone(), user);
+        let copies = copies_for(&after, from, to);
+        let mut is_changed = false;
+        for (rule, enabled) in copies {
+            let (kind, rule_id) = (rule.kind(), rule.rule_id().to_owned());
+            if after.get(kind.clone(), &rule_id).is_none() && after.insert(rule, None, None).is_ok() {
+                after.set_enabled(kind, &rule_id, enabled).map_err(|_| not_found())?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed.then_some(CarriedRules { before, after }))
+    }
+
+    /// Adds to `batch` the rules of `user` that were carried to another room, and that they changed at the batch's `slot`. The
+    /// commit fails with a conflict if they have changed since.
+    pub fn put_carried(&self, batch: &mut Batch, slot: u16, user: &UserId, rules: &CarriedRules) {
+        PUSH_RULES.expect(batch, (user,), rules.before.as_ref());
+        PUSH_RULES.put(batch, (user,), &rules.after);
+        let kind = GlobalAccountDataEventType::PushRules.to_string();
+        Log::append(batch, slot, &Change::AccountData { user: user.to_owned(), room: None, kind });
+        let (notifier, user) = (self.notifier.clone(), user.to_owned());
+        batch.on_visible(move |_| notifier.wake(&user));
+    }
+
     async fn change(&self, user: &UserId, edit: impl Fn(&mut Ruleset) -> Result<()>) -> Result<()> {
         until_settled(|| async {
             let before = PUSH_RULES.get(&self.store.snapshot(), (user,)).await?;
@@ -170,6 +209,31 @@ impl PushRules {
         })
         .await
     }
+}
+
+/// The user's own rules about the room `from`, made for the room `to`, and whether they are enabled: the one for the room,
+/// and those that match its events before all others, which is how clients silence a room.
+fn copies_for(rules: &Ruleset, from: &RoomId, to: &RoomId) -> Vec<(NewPushRule, bool)> {
+    let about_room = |condition: &mut PushCondition| match condition {
+        PushCondition::EventMatch(wanted) if wanted.key == "room_id" && wanted.pattern == from.as_str() => {
+            wanted.pattern = to.to_string();
+            true
+        }
+        _ => false,
+    };
+    let of_room = rules.room.get(from.as_str()).map(|rule| {
+        let copy = NewSimplePushRule::new(to.to_owned(), rule.actions.clone());
+        (NewPushRule::Room(copy), rule.enabled)
+    });
+    let overriding = rules.override_.iter().filter(|rule| !rule.default).filter_map(|rule| {
+        let mut conditions = rule.conditions.clone();
+        let concerned = conditions.iter_mut().filter_map(|condition| about_room(condition).then_some(())).count();
+        let rule_id = rule.rule_id.replace(from.as_str(), to.as_str());
+        let rule_id = if rule_id == rule.rule_id { format!("{rule_id}_{to}") } else { rule_id };
+        let copy = NewConditionalPushRule::new(rule_id, conditions, rule.actions.clone());
+        (concerned > 0).then_some((NewPushRule::Override(copy), rule.enabled))
+    });
+    of_room.into_iter().chain(overriding).collect()
 }
 
 /// The default rules are those of this version of the server; what the user changed about them is kept.

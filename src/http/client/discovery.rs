@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::api::client::discovery::{
-    discover_homeserver::{self, HomeserverInfo},
-    discover_support::{self, Contact},
-    get_capabilities, get_supported_versions,
+use ruma::{
+    RoomVersionId,
+    api::client::discovery::{
+        discover_homeserver::{self, HomeserverInfo},
+        discover_support::{self, Contact},
+        get_capabilities, get_supported_versions,
+    },
 };
 use serde_json::{Value, json};
 
@@ -59,6 +62,7 @@ pub async fn capabilities(
 ) -> Result<Json<Value>> {
     let available: serde_json::Map<String, Value> = room_version::SUPPORTED
         .into_iter()
+        .chain(RoomVersionId::try_from(room_version::OWNED_STATE).ok())
         .filter_map(|version| Some((version.to_string(), room_version::stability(&version)?.as_str().into())))
         .collect();
     let mut answer = json!({"capabilities": {

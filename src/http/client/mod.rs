@@ -18,6 +18,7 @@ mod events;
 mod file_answer;
 mod filter;
 mod join_content;
+mod jump_to_date;
 mod key_backup;
 mod keys;
 mod login;
@@ -42,6 +43,7 @@ mod room_summary;
 mod search;
 mod send;
 mod server_notices;
+mod spaces;
 mod state;
 mod sync;
 mod sync_body;
@@ -50,6 +52,7 @@ mod third_party_networks;
 mod thread_subscriptions;
 mod to_device;
 mod typing;
+mod upgrade;
 
 use axum::{
     Router,
@@ -142,6 +145,7 @@ fn rooms() -> Router<App> {
         .endpoint(state::all)
         .endpoint_with_optional_end(state::get)
         .endpoint(messages::get)
+        .endpoint(jump_to_date::get)
         // Sending events to a room
         .endpoint_with_optional_end(state::set)
         .endpoint(send::send)
@@ -182,6 +186,11 @@ fn rooms() -> Router<App> {
         .endpoint(search::messages)
         // Room summaries
         .endpoint(room_summary::get)
+        .route("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}", get(room_summary::get))
+        // Spaces
+        .endpoint(spaces::hierarchy)
+        // Room upgrades
+        .endpoint(upgrade::upgrade)
         // Typing notifications
         .endpoint(typing::set)
         // Room previews

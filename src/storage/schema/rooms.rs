@@ -66,6 +66,10 @@ pub const DIRECTORY: Table<(OwnedRoomId,), ()> = Table::new(82, "directory", Fam
 /// The room in which the server itself speaks to each user.
 pub const NOTICE_ROOMS: Table<(OwnedUserId,), OwnedRoomId> = Table::new(83, "notice_rooms", Family::Rows);
 
+/// The events of each room by the time that they bear and then by their place, to jump to a date: times go back and forth in a
+/// timeline, so that it cannot be searched itself.
+pub const EVENT_TIMES: Table<(OwnedRoomId, u64, Order), ()> = Table::new(84, "event_times", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ROOMS.info(),
@@ -83,6 +87,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     ROOM_ALIASES.info(),
     DIRECTORY.info(),
     NOTICE_ROOMS.info(),
+    EVENT_TIMES.info(),
 ];
 
 /// A room as a whole.
