@@ -39,6 +39,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// The thing asked for does not exist, or the caller may not know that it does.
     NotFound,
+    /// The position of a sliding sync is not one that the server remembers.
+    UnknownPosition,
     /// The body is not JSON.
     NotJson,
     /// The body is JSON of the wrong shape.

@@ -23,6 +23,7 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::Unrecognized => (StatusCode::NOT_FOUND, "M_UNRECOGNIZED"),
         Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "M_UNRECOGNIZED"),
         Kind::NotFound => (StatusCode::NOT_FOUND, "M_NOT_FOUND"),
+        Kind::UnknownPosition => (StatusCode::BAD_REQUEST, "M_UNKNOWN_POS"),
         Kind::NotJson => (StatusCode::BAD_REQUEST, "M_NOT_JSON"),
         Kind::BadJson => (StatusCode::BAD_REQUEST, "M_BAD_JSON"),
         Kind::InvalidParam => (StatusCode::BAD_REQUEST, "M_INVALID_PARAM"),

@@ -20,6 +20,7 @@ mod hierarchy;
 mod invite_permission;
 mod jump_to_date;
 mod keeping_up;
+mod listing;
 mod load;
 mod member_event;
 mod members;
@@ -70,6 +71,7 @@ pub use self::{
     directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
     draft::Intent,
     hierarchy::{HierarchyPage, HierarchyRequest},
+    listing::children_of_spaces,
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
     pagination::PageToken,

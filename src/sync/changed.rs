@@ -89,6 +89,7 @@ impl Changed {
                 self.rooms.extend(room.clone());
                 self.account_data.entry(room).or_default().insert(kind);
             }
+            Change::Forgotten { room, user: owner } if *owner == *user => drop(self.rooms.insert(room)),
             Change::DeviceList { user } => drop(self.device_lists.insert(user)),
             Change::Signed { user: signer, owner } if *signer == *user => drop(self.signed.insert(owner)),
             _ => {}

@@ -59,7 +59,7 @@ pub(super) async fn section(
 
 /// The last place at which someone who was a member could see the room: where they left, or where they are banned from or
 /// gave up on since, if the world may read it.
-fn last_seen(viewer: &Viewer, left_at: Order) -> Option<Order> {
+pub(super) fn last_seen(viewer: &Viewer, left_at: Order) -> Option<Order> {
     if !viewer.was_ever_joined() {
         return None;
     }
@@ -70,7 +70,7 @@ fn last_seen(viewer: &Viewer, left_at: Order) -> Option<Order> {
 }
 
 /// The event that ended the user's relation to the room, alone.
-async fn own_leave(sync: &Sync, reading: &Reading, room: &Room, viewer: &Viewer, left_at: Order) -> Result<Section> {
+pub(super) async fn own_leave(sync: &Sync, reading: &Reading, room: &Room, viewer: &Viewer, left_at: Order) -> Result<Section> {
     let events = sync.rooms.events_at(&reading.snapshot, room, &[left_at]).await?;
     timeline::of_events(sync, reading, room, viewer, events).await
 }

@@ -16,6 +16,7 @@ mod lazy_members;
 mod left;
 mod presence;
 mod rooms;
+mod sliding;
 mod state;
 mod summary;
 mod timeline;
@@ -39,8 +40,17 @@ use ruma::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use self::{changed::Changed, lazy_members::LazyMembers, rooms::Sections};
-pub use self::{initial::InitialAnswer, token::SyncToken};
+pub use self::{
+    initial::InitialAnswer,
+    sliding::{SlidingAnswer, SlidingBody, SlidingRequest},
+    token::SyncToken,
+};
+use self::{
+    changed::Changed,
+    lazy_members::LazyMembers,
+    rooms::Sections,
+    sliding::{Connections, Overviews},
+};
 use crate::{
     encryption::{Keys, Stock, ToDevice},
     error::Result,
@@ -69,6 +79,8 @@ pub struct Sync {
     to_device: ToDevice,
     keys: Keys,
     lazy_members: LazyMembers,
+    connections: Connections,
+    overviews: Overviews,
 }
 
 /// What a device asks for.
@@ -134,6 +146,7 @@ pub struct SyncAnswer {
 }
 
 /// One look at the data, for one device.
+#[derive(Clone)]
 struct Reading {
     user: OwnedUserId,
     device: OwnedDeviceId,
@@ -163,8 +176,20 @@ impl Sync {
     /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
     pub fn new(store: Store, notifier: Notifier, ephemerals: Ephemerals, shutdown: Shutdown, sources: Sources) -> Self {
         let Sources { rooms, account_data, presence, to_device, keys } = sources;
-        let lazy_members = LazyMembers::default();
-        Self { store, notifier, ephemerals, shutdown, rooms, account_data, presence, to_device, keys, lazy_members }
+        Self {
+            store,
+            notifier,
+            ephemerals,
+            shutdown,
+            rooms,
+            account_data,
+            presence,
+            to_device,
+            keys,
+            lazy_members: LazyMembers::default(),
+            connections: Connections::default(),
+            overviews: Overviews::default(),
+        }
     }
 
     /// Answers as soon as there is something to tell, or when the device is not willing to wait any longer.
@@ -205,15 +230,7 @@ impl Sync {
             extent: request.extent,
             state_style: request.state_style,
         };
-        let changed = match reading.since {
-            Some(since) => {
-                let mut changed = Changed::since(&self.rooms, &reading.snapshot, &reading.user, since.position).await?;
-                let typing = self.rooms.rooms_with_typing_since(self.ephemerals.since(since.ephemeral));
-                changed.note_rooms(&self.rooms, &reading.snapshot, &reading.user, typing).await?;
-                Some(changed)
-            }
-            None => None,
-        };
+        let changed = self.changed(&reading).await?;
         let mut account_data = GlobalAccountData::new();
         account_data.events = account_data::global(self, &reading, changed.as_ref()).await?;
         let Sections { rooms, met } = rooms::sections(self, &reading, changed.as_ref()).await?;
@@ -225,6 +242,17 @@ impl Sync {
         let next = SyncToken { position: reading.snapshot.position(), ephemeral, to_device: to_device.until };
         let to_device = to_device.events;
         Ok(SyncAnswer { next, rooms, presence, account_data, to_device, device_lists, key_stock, key_stock_is_news })
+    }
+}
+
+impl Sync {
+    /// What changed since the device was told; nothing for one that starts.
+    async fn changed(&self, reading: &Reading) -> Result<Option<Changed>> {
+        let Some(since) = reading.since else { return Ok(None) };
+        let mut changed = Changed::since(&self.rooms, &reading.snapshot, &reading.user, since.position).await?;
+        let typing = self.rooms.rooms_with_typing_since(self.ephemerals.since(since.ephemeral));
+        changed.note_rooms(&self.rooms, &reading.snapshot, &reading.user, typing).await?;
+        Ok(Some(changed))
     }
 }
 

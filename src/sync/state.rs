@@ -8,6 +8,8 @@ use ruma::{
         filter::LazyLoadOptions,
         sync::sync_events::v3::{State, StateEvents},
     },
+    events::AnySyncStateEvent,
+    serde::Raw,
 };
 
 use super::{Reading, StateStyle, Sync, joined::Known, timeline::Section};
@@ -83,15 +85,25 @@ pub(super) async fn section(
             delta.extend(untold.iter().filter_map(|user| state.member(user)).cloned());
         }
     }
-    let recipient = Recipient { viewer: scope.viewer, device: &reading.device };
-    let state = scope.room.current();
-    let renderer = sync.rooms.state_renderer(&reading.snapshot, scope.room, recipient, &state).await?;
-    let passing = delta.iter().filter(|event| passes(filter, event));
-    let events = passing.map(|event| renderer.sync_state_of(&state, event)).collect();
+    let events = rendered(sync, reading, scope, delta.iter().map(|event| &**event).filter(|event| passes(filter, event)));
+    let events = events.await?;
     Ok(match reading.state_style {
         StateStyle::Before => State::Before(StateEvents::with_events(events)),
         StateStyle::After => State::After(StateEvents::with_events(events)),
     })
+}
+
+/// State events as the device gets them.
+pub(super) async fn rendered<'e>(
+    sync: &Sync,
+    reading: &Reading,
+    scope: &Scope<'_>,
+    events: impl Iterator<Item = &'e Event>,
+) -> Result<Vec<Raw<AnySyncStateEvent>>> {
+    let recipient = Recipient { viewer: scope.viewer, device: &reading.device };
+    let state = scope.room.current();
+    let renderer = sync.rooms.state_renderer(&reading.snapshot, scope.room, recipient, &state).await?;
+    Ok(events.map(|event| renderer.sync_state_of(&state, event)).collect())
 }
 
 /// The members of whom the answer tells without lazy loading's doing.

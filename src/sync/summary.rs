@@ -25,7 +25,7 @@ pub(super) fn summary(state: &RoomState, reader: &UserId) -> RoomSummary {
 }
 
 /// The first members other than the reader, or those who left if nobody else is there.
-fn heroes(state: &RoomState, reader: &UserId) -> Vec<OwnedUserId> {
+pub(super) fn heroes(state: &RoomState, reader: &UserId) -> Vec<OwnedUserId> {
     let gone = |membership| matches!(membership, MembershipState::Leave | MembershipState::Ban);
     let here = first(state, state.joined.iter().chain(&state.invited).filter(|user| **user != *reader));
     if !here.is_empty() {

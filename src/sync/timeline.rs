@@ -14,7 +14,7 @@ use crate::{
 const DEFAULT_LIMIT: usize = 10;
 
 /// The most that it brings, whatever the filter says.
-const HIGHEST_LIMIT: usize = 1_000;
+pub(super) const HIGHEST_LIMIT: usize = 1_000;
 
 /// The newest events, and what else of the answer depends on them.
 pub(super) struct Section {
@@ -33,6 +33,11 @@ impl Section {
     /// Who speaks in it.
     pub fn senders(&self) -> impl Iterator<Item = &OwnedUserId> {
         self.events.iter().map(|event| &event.event.sender)
+    }
+
+    /// Whose membership changes in it.
+    pub fn targets(&self) -> impl Iterator<Item = OwnedUserId> {
+        self.events.iter().filter_map(|event| event.event.target()).map(ToOwned::to_owned)
     }
 
     /// Whether somebody's membership changes in it.

@@ -21,6 +21,13 @@ pub struct SyncToken {
     pub to_device: Position,
 }
 
+impl SyncToken {
+    /// The same place among typing and presence, at another position in the log.
+    pub(super) fn moved_to(self, position: Position) -> Self {
+        Self { position, to_device: self.to_device.min(position), ..self }
+    }
+}
+
 impl fmt::Display for SyncToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { position, ephemeral: EphemeralPosition { boot, count }, to_device } = self;

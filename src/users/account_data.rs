@@ -1,15 +1,16 @@
 //! Account data: what a user's clients keep on the server for each other, globally or for one room.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{
-    OwnedUserId, RoomId, UserId,
+    OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::{
         GlobalAccountDataEventType, RoomAccountDataEventType,
         ignored_user_list::IgnoredUserListEventContent,
         invite_permission_config::{InvitePermissionAction, InvitePermissionConfigEventContent},
     },
 };
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
 use super::push_rules::PushRules;
@@ -78,6 +79,26 @@ impl AccountData {
         let content = self.get(snapshot, user, None, &kind).await?;
         let list = content.and_then(|json| serde_json::from_str::<IgnoredUserListEventContent>(json.get()).ok());
         Ok(list.map(|list| list.ignored_users.into_keys().collect()).unwrap_or_default())
+    }
+
+    /// The rooms in `m.direct` of `user` as of `snapshot` ("Direct messaging"); none if it is malformed.
+    pub async fn direct_chats(&self, snapshot: &Snapshot, user: &UserId) -> Result<BTreeSet<OwnedRoomId>> {
+        let content = self.get(snapshot, user, None, &GlobalAccountDataEventType::Direct.to_string()).await?;
+        let by_person =
+            content.and_then(|json| serde_json::from_str::<BTreeMap<String, Vec<String>>>(json.get()).ok());
+        let rooms = by_person.unwrap_or_default().into_values().flatten();
+        Ok(rooms.filter_map(|room_id| RoomId::parse(room_id).ok()).collect())
+    }
+
+    /// The names of the tags of `user` on a room as of `snapshot` ("Room Tagging"); none if they are malformed.
+    pub async fn tags(&self, snapshot: &Snapshot, user: &UserId, room: &RoomId) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Content {
+            tags: BTreeMap<String, IgnoredAny>,
+        }
+        let content = self.get(snapshot, user, Some(room), &RoomAccountDataEventType::Tag.to_string()).await?;
+        let content = content.and_then(|json| serde_json::from_str::<Content>(json.get()).ok());
+        Ok(content.map(|content| content.tags.into_keys().collect()).unwrap_or_default())
     }
 
     /// Whether `user` wants no invitations as of `snapshot` ("Invite permission").

@@ -31,7 +31,7 @@ const VERSIONS: [&str; 12] =
     ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 7] = [
+const UNSTABLE_FEATURES: [&str; 8] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
@@ -45,6 +45,8 @@ const UNSTABLE_FEATURES: [&str; 7] = [
     "org.matrix.msc4140",
     // The state at the end of a sync's timeline.
     "org.matrix.msc4222",
+    // Sliding sync.
+    "org.matrix.simplified_msc3575",
 ];
 
 pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get_supported_versions::Response> {

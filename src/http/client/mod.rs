@@ -45,6 +45,7 @@ mod send;
 mod server_notices;
 mod spaces;
 mod state;
+mod sliding_sync;
 mod sync;
 mod sync_body;
 mod third_party_ids;
@@ -63,6 +64,9 @@ use super::{app::App, routing::Endpoints as _};
 
 /// Where account data is deleted as long as MSC3391 is no part of the specification.
 const ACCOUNT_DATA_DELETION: &str = "/_matrix/client/unstable/org.matrix.msc3391/user/{user_id}";
+
+/// Where rooms are synced by what a client looks at, as long as MSC4186 is no part of the specification.
+const SLIDING_SYNC: &str = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
@@ -138,6 +142,7 @@ fn rooms() -> Router<App> {
         .endpoint(filter::get)
         // Syncing
         .endpoint(sync::sync)
+        .route(SLIDING_SYNC, post(sliding_sync::sync))
         // Getting events for a room
         .endpoint(events::get)
         .endpoint(members::joined)
