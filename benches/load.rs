@@ -115,6 +115,7 @@ async fn many_rooms(server: &Server) {
     let since = reader.sync().await.next_batch().to_owned();
     let nothing = repeat(500, async || drop(reader.sync_since(&since).await));
     measure(server, "incremental sync of 200 rooms: nothing new", 500, nothing).await;
+    sliding(server, reader, &people[1], &rooms).await;
     let news = async {
         let mut since = since.clone();
         for number in 0..200 {
@@ -123,6 +124,33 @@ async fn many_rooms(server: &Server) {
         }
     };
     measure(server, "incremental sync of 200 rooms: one message, sent", 200, news).await;
+}
+
+/// The same rooms by sliding sync, of which the client looks at the newest 20.
+async fn sliding(server: &Server, reader: &User, speaker: &User, rooms: &[String]) {
+    let ask = async |pos: &str| {
+        let query = if pos.is_empty() { String::new() } else { format!("?pos={pos}") };
+        let state = json!([["m.room.create", ""], ["m.room.member", "$LAZY"]]);
+        let list = json!({"ranges": [[0, 19]], "timeline_limit": 1, "required_state": state});
+        let on = json!({"enabled": true});
+        let extensions = json!({"to_device": on, "e2ee": on, "account_data": on, "receipts": on, "typing": on});
+        let path = format!("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync{query}");
+        let answer = reader.post(&path, json!({"lists": {"rooms": list}, "extensions": extensions})).await.expect_ok();
+        answer["pos"].as_str().expect("every answer has a position").to_owned()
+    };
+    let initial = repeat(50, async || drop(ask("").await));
+    measure(server, "sliding sync: 20 of 200 rooms", 50, initial).await;
+    let mut pos = ask("").await;
+    let nothing = repeat(500, async || pos = ask(&pos).await);
+    measure(server, "sliding sync: nothing new", 500, nothing).await;
+    let news = async {
+        let mut pos = pos.clone();
+        for room in rooms {
+            speaker.send_text(room, "news").await;
+            pos = ask(&pos).await;
+        }
+    };
+    measure(server, "sliding sync: one message, sent", 200, news).await;
 }
 
 async fn large_room(server: &Server) {

@@ -49,11 +49,7 @@ impl Rooms {
 }
 
 /// The rooms that any of the `spaces` in which `user` is names as its children.
-pub async fn children_of_spaces(
-    rooms: &Rooms,
-    spaces: &[OwnedRoomId],
-    user: &UserId,
-) -> Result<BTreeSet<OwnedRoomId>> {
+pub async fn children_of_spaces(rooms: &Rooms, spaces: &[OwnedRoomId], user: &UserId) -> Result<BTreeSet<OwnedRoomId>> {
     #[derive(Deserialize)]
     struct Child {
         #[serde(default)]

@@ -43,7 +43,13 @@ pub(super) async fn section(
 }
 
 /// Who is typing, if that is news to the device.
-pub(super) fn typing(sync: &Sync, reading: &Reading, room: &Room, viewer: &Viewer, known: Known) -> Option<TypingEventContent> {
+pub(super) fn typing(
+    sync: &Sync,
+    reading: &Reading,
+    room: &Room,
+    viewer: &Viewer,
+    known: Known,
+) -> Option<TypingEventContent> {
     let since = reading.since.filter(|_| known != Known::Nothing).map(|since| since.ephemeral);
     let changed = sync.rooms.typing_since(&room.id, since.map_or(0, |since| sync.ephemerals.since(since)));
     // Who was typing when the server stopped was never seen to stop.

@@ -70,7 +70,13 @@ pub(super) fn last_seen(viewer: &Viewer, left_at: Order) -> Option<Order> {
 }
 
 /// The event that ended the user's relation to the room, alone.
-pub(super) async fn own_leave(sync: &Sync, reading: &Reading, room: &Room, viewer: &Viewer, left_at: Order) -> Result<Section> {
+pub(super) async fn own_leave(
+    sync: &Sync,
+    reading: &Reading,
+    room: &Room,
+    viewer: &Viewer,
+    left_at: Order,
+) -> Result<Section> {
     let events = sync.rooms.events_at(&reading.snapshot, room, &[left_at]).await?;
     timeline::of_events(sync, reading, room, viewer, events).await
 }

@@ -40,16 +40,16 @@ use ruma::{
 };
 use tokio::time::{Instant, timeout_at};
 
-pub use self::{
-    initial::InitialAnswer,
-    sliding::{SlidingAnswer, SlidingBody, SlidingRequest},
-    token::SyncToken,
-};
 use self::{
     changed::Changed,
     lazy_members::LazyMembers,
     rooms::Sections,
     sliding::{Connections, Overviews},
+};
+pub use self::{
+    initial::InitialAnswer,
+    sliding::{SlidingAnswer, SlidingBody, SlidingRequest},
+    token::SyncToken,
 };
 use crate::{
     encryption::{Keys, Stock, ToDevice},

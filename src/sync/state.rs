@@ -85,7 +85,8 @@ pub(super) async fn section(
             delta.extend(untold.iter().filter_map(|user| state.member(user)).cloned());
         }
     }
-    let events = rendered(sync, reading, scope, delta.iter().map(|event| &**event).filter(|event| passes(filter, event)));
+    let events =
+        rendered(sync, reading, scope, delta.iter().map(|event| &**event).filter(|event| passes(filter, event)));
     let events = events.await?;
     Ok(match reading.state_style {
         StateStyle::Before => State::Before(StateEvents::with_events(events)),

@@ -84,8 +84,7 @@ impl AccountData {
     /// The rooms in `m.direct` of `user` as of `snapshot` ("Direct messaging"); none if it is malformed.
     pub async fn direct_chats(&self, snapshot: &Snapshot, user: &UserId) -> Result<BTreeSet<OwnedRoomId>> {
         let content = self.get(snapshot, user, None, &GlobalAccountDataEventType::Direct.to_string()).await?;
-        let by_person =
-            content.and_then(|json| serde_json::from_str::<BTreeMap<String, Vec<String>>>(json.get()).ok());
+        let by_person = content.and_then(|json| serde_json::from_str::<BTreeMap<String, Vec<String>>>(json.get()).ok());
         let rooms = by_person.unwrap_or_default().into_values().flatten();
         Ok(rooms.filter_map(|room_id| RoomId::parse(room_id).ok()).collect())
     }

@@ -21,6 +21,7 @@ mod a_person_resets_a_forgotten_password;
 mod a_person_shows_a_profile;
 mod a_phone_forgets_what_was_read;
 mod a_phone_is_told;
+mod a_phone_looks_at_a_few_of_its_rooms;
 mod a_push_gateway_is_down;
 mod a_room_moves_to_a_new_version;
 mod a_room_starts_as_its_creator_wants_it;

@@ -60,7 +60,8 @@ impl Connections {
             connections.push(Connection { id: id.to_owned(), acknowledged: acknowledged.clone(), offered: Vec::new() });
             return Ok(acknowledged);
         };
-        let unknown = || Kind::UnknownPosition.with("The server does not know this position any more; start without one.");
+        let unknown =
+            || Kind::UnknownPosition.with("The server does not know this position any more; start without one.");
         let mut connection = used.ok_or_else(unknown)?;
         if let Some(index) = connection.offered.iter().position(|told| told.pos == pos) {
             connection.acknowledged = connection.offered.swap_remove(index);
@@ -76,9 +77,8 @@ impl Connections {
         let connections = self.of(device);
         let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
         // A connection that was started anew or has gone on meanwhile has no use for the answer.
-        let current = |connection: &&mut Connection| {
-            connection.id == id && Arc::ptr_eq(&connection.acknowledged, before)
-        };
+        let current =
+            |connection: &&mut Connection| connection.id == id && Arc::ptr_eq(&connection.acknowledged, before);
         if let Some(connection) = connections.iter_mut().find(current) {
             if connection.offered.len() == OFFERS {
                 connection.offered.remove(0);

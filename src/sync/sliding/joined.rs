@@ -103,9 +103,10 @@ pub(super) async fn tell(
 /// Puts the timeline into the answer.
 pub(super) fn take_timeline(look: &Look<'_>, timeline: Section, expanded: bool, answer: &mut RoomAnswer) {
     let Section { timeline, events } = timeline;
-    let live = look.told.token.map_or(0, |token| {
-        events.iter().filter(|event| event.order > Order::Live(token.position)).count()
-    });
+    let live = look
+        .told
+        .token
+        .map_or(0, |token| events.iter().filter(|event| event.order > Order::Live(token.position)).count());
     answer.num_live = Some(UInt::new_saturating(live as u64));
     answer.expanded_timeline = expanded && events.len() > live;
     answer.timeline = timeline.events;

@@ -10,12 +10,7 @@ use super::{
     request::{List, SlidingBody},
     told::Told,
 };
-use crate::{
-    error::Result,
-    rooms::children_of_spaces,
-    storage::Position,
-    sync::Sync,
-};
+use crate::{error::Result, rooms::children_of_spaces, storage::Position, sync::Sync};
 
 /// What rooms are ordered by.
 type Rank = (Reverse<Position>, OwnedRoomId);
@@ -51,9 +46,10 @@ pub(super) async fn current(
             Some(spaces) => Some(Arc::new(children_of_spaces(&sync.rooms, spaces, user).await?)),
             None => None,
         };
-        let before = told.lists.get(name).filter(|list| {
-            list.definition.filters == definition.filters && list.children == children
-        });
+        let before = told
+            .lists
+            .get(name)
+            .filter(|list| list.definition.filters == definition.filters && list.children == children);
         let list = match (before, &told.overview) {
             (Some(before), Some(old)) => before.carried(definition, user, (old, overview), told, touched),
             _ => ToldList::anew(definition, children, user, overview, told),
@@ -169,4 +165,65 @@ impl ToldList {
 
 fn rank(room_id: &RoomId, listed: &Listed) -> Rank {
     (Reverse(listed.activity), room_id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use ruma::user_id;
+    use serde_json::json;
+
+    use super::*;
+
+    const ROOMS: u64 = 12;
+
+    fn room(number: u64) -> OwnedRoomId {
+        RoomId::parse(format!("!{number}:example.org")).unwrap()
+    }
+
+    fn overview(activities: &[Option<u64>]) -> Overview {
+        let mut overview = Overview::default();
+        for (number, activity) in (0..).zip(activities) {
+            overview.rooms.extend(activity.map(|at| (room(number), Listed::active_at(at.into()))));
+        }
+        overview
+    }
+
+    fn activities() -> impl Strategy<Value = Vec<Option<u64>>> {
+        vec(prop::option::weighted(0.8, 1..50_u64), ROOMS as usize)
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_that_is_carried_forward_is_that_which_is_made_anew(
+            before in activities(),
+            changes in vec((0..ROOMS, prop::option::weighted(0.8, 50..99_u64)), 0..4),
+            ranges in vec((0..8_u64, 0..6_u64), 1..3),
+        ) {
+            let ranges: Vec<_> = ranges.into_iter().map(|(start, length)| (start, start + length)).collect();
+            let definition = json!({ "ranges": ranges, "timeline_limit": 1 });
+            let definition: List = serde_json::from_value(definition).unwrap();
+            let mut after = before.clone();
+            for (number, activity) in &changes {
+                after[*number as usize] = *activity;
+            }
+            let touched = changes.iter().map(|(number, _)| room(*number)).collect::<BTreeSet<_>>();
+            let (told, reader) = (Told::default(), user_id!("@a:example.org"));
+            let (old, new) = (overview(&before), overview(&after));
+            let list = ToldList::anew(&definition, None, reader, &old, &told);
+            let carried = list.carried(&definition, reader, (&old, &new), &told, &touched);
+            let anew = ToldList::anew(&definition, None, reader, &new, &told);
+            prop_assert_eq!(&carried.rooms, &anew.rooms);
+            let shown = |list: &ToldList| list.shown().cloned().collect::<BTreeSet<_>>();
+            let arrived = carried.arrived();
+            for room_id in shown(&carried).difference(&shown(&list)) {
+                prop_assert!(arrived.contains(room_id) || touched.contains(room_id), "{room_id} came into sight");
+            }
+            // What has to be looked at grows with what changed, and not with the list.
+            prop_assert!(arrived.len() <= 2 * ranges.len() * 2 * touched.len());
+            for (room_id, listed) in &new.rooms {
+                prop_assert_eq!(carried.shows(room_id, listed), shown(&carried).contains(room_id));
+            }
+        }
+    }
 }

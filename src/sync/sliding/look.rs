@@ -125,8 +125,17 @@ impl<'a> Look<'a> {
             None if body.room_subscriptions.is_empty() => Arc::default(),
             None => Arc::new(sync.account_data.direct_chats(&reading.snapshot, user).await?),
         };
-        let mut look =
-            Self { sync, request, told, reading, changed, direct, overview, lists: Vec::new(), settings: Settings::of(body) };
+        let mut look = Self {
+            sync,
+            request,
+            told,
+            reading,
+            changed,
+            direct,
+            overview,
+            lists: Vec::new(),
+            settings: Settings::of(body),
+        };
         if let Some(overview) = &look.overview {
             look.lists = lists::current(sync, user, body, told, overview, &look.touched()).await?;
         }

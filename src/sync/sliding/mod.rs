@@ -24,9 +24,9 @@ use std::time::Duration;
 use ruma::{OwnedDeviceId, OwnedUserId};
 use tokio::time::{Instant, timeout_at};
 
+use self::look::{Seen, look};
 pub use self::{answer::SlidingAnswer, request::SlidingBody};
 pub(super) use self::{connections::Connections, overview::Overviews};
-use self::look::{Seen, look};
 use super::{LONGEST_WAIT, Sync};
 use crate::{error::Result, presence::Availability};
 

@@ -87,8 +87,7 @@ pub(super) async fn left(
     answer.bump_stamp = Some(position_stamp(membership.at));
     answer.lists.clone_from(&pick.lists);
     let until = left::last_seen(viewer, left_at).filter(|seen| *seen == left_at || known == Known::Nothing);
-    let scope =
-        Scope { room, viewer, known, whole: known == Known::Nothing, until: until.unwrap_or(left_at) };
+    let scope = Scope { room, viewer, known, whole: known == Known::Nothing, until: until.unwrap_or(left_at) };
     let required = &pick.config.required;
     let timeline = match until {
         Some(_) => {

@@ -93,6 +93,12 @@ impl Facts {
 }
 
 impl Listed {
+    /// A room that the user is in.
+    #[cfg(test)]
+    pub fn active_at(activity: Position) -> Self {
+        Self { activity, relation: Relation::Joined, is_encrypted: false, room_type: None, tags: Vec::new() }
+    }
+
     /// Whether the room has a place in a list with these filters, for a client that `knows` it or not.
     pub fn passes(&self, room_id: &RoomId, filters: &Filters, direct: &BTreeSet<OwnedRoomId>, knows: bool) -> bool {
         let is = |wish: Option<bool>, fact: bool| wish.is_none_or(|wish| wish == fact);

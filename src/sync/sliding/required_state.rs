@@ -41,7 +41,8 @@ pub(super) async fn section(
     let mut events: Vec<Arc<Event>> = match before {
         None => required.select(&*sync.rooms.state_at(scope.room, scope.until).await?),
         Some(_) => {
-            let told = |event: &&Arc<Event>| required.wants(event) || (required.lazy && !gap && event.target().is_some());
+            let told =
+                |event: &&Arc<Event>| required.wants(event) || (required.lazy && !gap && event.target().is_some());
             delta.iter().filter(told).cloned().collect()
         }
     };
@@ -54,7 +55,8 @@ pub(super) async fn section(
             // Who changed meanwhile is not told, so that the client has forgotten whom it knew.
             members.clear();
         }
-        let here: HashSet<OwnedUserId> = events.iter().filter_map(|event| event.target()).map(ToOwned::to_owned).collect();
+        let here: HashSet<OwnedUserId> =
+            events.iter().filter_map(|event| event.target()).map(ToOwned::to_owned).collect();
         let spoken_of = timeline.senders().cloned().chain(timeline.targets());
         let untold: BTreeSet<_> = spoken_of.filter(|user| !members.contains(user) && !here.contains(user)).collect();
         if !untold.is_empty() {

@@ -65,12 +65,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..60)
 }
 
-const STATES: [&[(&str, &str)]; 4] = [
-    &[],
-    &[("m.room.topic", "")],
-    &[("m.room.member", "$LAZY"), ("m.room.name", "")],
-    &[("*", "*")],
-];
+const STATES: [&[(&str, &str)]; 4] =
+    [&[], &[("m.room.topic", "")], &[("m.room.member", "$LAZY"), ("m.room.name", "")], &[("*", "*")]];
 
 impl Glance {
     fn body(&self, world: &World) -> Value {
