@@ -111,7 +111,8 @@ pub(super) fn take_timeline(look: &Look<'_>, timeline: Section, expanded: bool, 
     answer.expanded_timeline = expanded && events.len() > live;
     answer.timeline = timeline.events;
     answer.prev_batch = timeline.prev_batch;
-    answer.limited = timeline.limited;
+    // Clients that do not know of expanded timelines look for what they have already only where there may be a gap.
+    answer.limited = timeline.limited || answer.expanded_timeline;
 }
 
 /// The moment of the look for a client that stands where it does, or at a start.
