@@ -116,6 +116,9 @@ mod tests {
 
     use super::*;
 
+    /// Patterns, a type, a state key, and whether they match.
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, bool);
+
     fn config(pairs: &[(&str, &str)]) -> RoomConfig {
         let pairs: Vec<_> = pairs.iter().map(|(kind, key)| ((*kind).to_owned(), (*key).to_owned())).collect();
         RoomConfig::new(UInt::from(1u8), &pairs, user_id!("@me:b.c"))
@@ -127,8 +130,7 @@ mod tests {
 
     #[test]
     fn patterns_match_what_they_say() {
-        // Patterns, type, state key, whether it matches.
-        let cases: &[(&[(&str, &str)], &str, &str, bool)] = &[
+        let cases: &[Case] = &[
             (&[], "a", "", false),
             (&[("a", "")], "a", "", true),
             (&[("a", "")], "a", "b", false),
