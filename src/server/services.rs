@@ -111,7 +111,10 @@ impl Ready {
         );
         let account_data = users.account_data.clone();
         let (to_device, keys) = (encryption.to_device.clone(), encryption.keys.clone());
-        let sources = Sources { rooms: rooms.clone(), account_data, presence: presence.clone(), to_device, keys };
+        let thread_subscriptions = users.thread_subscriptions.clone();
+        let (rooms_read, presence_read) = (rooms.clone(), presence.clone());
+        let sources =
+            Sources { rooms: rooms_read, account_data, presence: presence_read, to_device, keys, thread_subscriptions };
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),

@@ -60,7 +60,7 @@ use crate::{
     shutdown::Shutdown,
     storage::{Snapshot, Store},
     streams::{Ephemerals, Notifier, Position},
-    users::AccountData,
+    users::{AccountData, ThreadSubscriptions},
 };
 
 /// The longest that a sync waits for news.
@@ -78,6 +78,7 @@ pub struct Sync {
     presence: Presence,
     to_device: ToDevice,
     keys: Keys,
+    thread_subscriptions: ThreadSubscriptions,
     lazy_members: LazyMembers,
     connections: Connections,
     overviews: Overviews,
@@ -170,12 +171,14 @@ pub struct Sources {
     pub to_device: ToDevice,
     /// The keys of devices.
     pub keys: Keys,
+    /// Which threads people want to hear of.
+    pub thread_subscriptions: ThreadSubscriptions,
 }
 
 impl Sync {
     /// Syncs over `store`, woken by `notifier` and ended early by `shutdown`.
     pub fn new(store: Store, notifier: Notifier, ephemerals: Ephemerals, shutdown: Shutdown, sources: Sources) -> Self {
-        let Sources { rooms, account_data, presence, to_device, keys } = sources;
+        let Sources { rooms, account_data, presence, to_device, keys, thread_subscriptions } = sources;
         Self {
             store,
             notifier,
@@ -186,6 +189,7 @@ impl Sync {
             presence,
             to_device,
             keys,
+            thread_subscriptions,
             lazy_members: LazyMembers::default(),
             connections: Connections::default(),
             overviews: Overviews::default(),

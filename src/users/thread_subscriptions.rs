@@ -1,6 +1,11 @@
 //! Thread subscriptions: which threads a user wants to hear of (MSC4306), and what changed about that (MSC4308).
 
-use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, UserId};
+use std::collections::BTreeMap;
+
+use ruma::{
+    EventId, OwnedEventId, OwnedRoomId, RoomId, UInt, UserId,
+    api::client::threads::get_thread_subscriptions_changes::unstable as protocol,
+};
 
 use crate::{
     error::{Kind, Result},
@@ -11,6 +16,9 @@ use crate::{
     },
     streams::{Change, Log, Notifier},
 };
+
+/// Something of each thread, by its room and root.
+pub type ByThread<T> = BTreeMap<OwnedRoomId, BTreeMap<OwnedEventId, T>>;
 
 /// A cheap-clone service over the thread subscriptions of all users.
 #[derive(Clone)]
@@ -39,6 +47,28 @@ pub struct ThreadSubscriptionChanges {
     pub changes: Vec<ThreadSubscriptionChange>,
     /// If there are more: the position up to which they are to be asked for.
     pub rest: Option<Position>,
+}
+
+impl ThreadSubscriptionChanges {
+    /// The subscriptions and the ends of subscriptions, each by room and root.
+    pub fn by_room(self) -> (ByThread<protocol::ThreadSubscription>, ByThread<protocol::ThreadUnsubscription>) {
+        let (mut subscribed, mut unsubscribed) = (ByThread::new(), ByThread::new());
+        for ThreadSubscriptionChange { room_id, root, at, subscription } in self.changes {
+            let bump_stamp = UInt::new_saturating(at.get());
+            let automatic = match subscription {
+                ThreadSubscription::None => {
+                    let gone = protocol::ThreadUnsubscription::new(bump_stamp);
+                    unsubscribed.entry(room_id).or_default().insert(root, gone);
+                    continue;
+                }
+                ThreadSubscription::Manual => false,
+                ThreadSubscription::Automatic => true,
+            };
+            let subscription = protocol::ThreadSubscription::new(automatic, bump_stamp);
+            subscribed.entry(room_id).or_default().insert(root, subscription);
+        }
+        (subscribed, unsubscribed)
+    }
 }
 
 impl ThreadSubscriptions {

@@ -250,3 +250,37 @@ async fn filters_pick_rooms_and_nonsense_is_refused() {
     let eve = server.register("eve").await;
     assert_eq!(rooms(&slide(&eve, None, strangers).await), [""; 0]);
 }
+
+#[tokio::test]
+async fn subscriptions_to_threads_come_along() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let id = alice.create_room().await;
+    let (one, two) = (alice.send_text(&id, "one").await, alice.send_text(&id, "two").await);
+    let path = |root: &str| {
+        let (room, root) = (encode(&id), encode(root));
+        format!("/_matrix/client/unstable/io.element.msc4306/rooms/{room}/thread/{root}/subscription")
+    };
+    let name = "io.element.msc4308.thread_subscriptions";
+    let body = json!({"extensions": {name: {"enabled": true, "limit": 1}}});
+    let start = slide(&alice, None, body.clone()).await;
+    assert_eq!(start["extensions"][name], Value::Null);
+    let waiting = ask(&alice, pos(&start), Duration::from_secs(25), body.clone());
+    let subscribing = async { alice.put(&path(&one), json!({})).await.expect_ok() };
+    let (told, _) = tokio::join!(waiting, subscribing);
+    let told = told.expect_ok();
+    assert_eq!(told["extensions"][name]["subscribed"][&id][&one]["automatic"], false, "{told}");
+
+    alice.delete(&path(&one)).await.expect_ok();
+    alice.put(&path(&two), json!({})).await.expect_ok();
+    let next = slide(&alice, pos(&told), body.clone()).await;
+    let section = &next["extensions"][name];
+    assert_eq!(section["subscribed"][&id][&two]["automatic"], false, "{next}");
+    assert_eq!(section["unsubscribed"], Value::Null, "one at a time: {next}");
+    let (from, to) = (section["prev_batch"].as_str().unwrap(), pos(&told).unwrap());
+    let rest =
+        format!("/_matrix/client/unstable/io.element.msc4308/thread_subscriptions?from={from}&to={}", encode(to));
+    let rest = alice.get(&format!("{rest}&dir=b")).await.expect_ok();
+    assert!(rest["unsubscribed"][&id][&one].is_object(), "{rest}");
+    assert_eq!(slide(&alice, pos(&next), body).await["extensions"][name], Value::Null);
+}

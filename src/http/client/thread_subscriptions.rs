@@ -1,14 +1,9 @@
 //! Which threads a user wants to hear of (MSC4306, MSC4308).
 
 use axum::extract::State;
-use ruma::{
-    UInt,
-    api::client::threads::{
-        get_thread_subscription::unstable as get_one,
-        get_thread_subscriptions_changes::unstable::{self as get_changes, ThreadUnsubscription},
-        subscribe_thread::unstable as subscribe,
-        unsubscribe_thread::unstable as unsubscribe,
-    },
+use ruma::api::client::threads::{
+    get_thread_subscription::unstable as get_one, get_thread_subscriptions_changes::unstable as get_changes,
+    subscribe_thread::unstable as subscribe, unsubscribe_thread::unstable as unsubscribe,
 };
 
 use crate::{
@@ -76,21 +71,8 @@ pub async fn changes(
     let limit = usize::try_from(u64::from(limit)).map_err(Error::internal)?;
     let found = subscriptions.changes(&snapshot, &caller.user_id, (since, until), limit).await?;
     let mut response = get_changes::Response::new();
-    for change in found.changes {
-        let bump_stamp = UInt::new_saturating(change.at.get());
-        let automatic = match change.subscription {
-            ThreadSubscription::None => {
-                let gone = ThreadUnsubscription::new(bump_stamp);
-                response.unsubscribed.entry(change.room_id).or_default().insert(change.root, gone);
-                continue;
-            }
-            ThreadSubscription::Manual => false,
-            ThreadSubscription::Automatic => true,
-        };
-        let subscription = get_changes::ThreadSubscription::new(automatic, bump_stamp);
-        response.subscribed.entry(change.room_id).or_default().insert(change.root, subscription);
-    }
     response.end = found.rest.map(|rest| PageToken::at(rest).to_string());
+    (response.subscribed, response.unsubscribed) = found.by_room();
     Ok(Reply(response))
 }
 

@@ -12,6 +12,7 @@ use ruma::{
 use super::{
     joined::{self, Insight},
     look::{Look, Pick},
+    thread_subscriptions,
     told::{Told, ToldRoom},
 };
 use crate::{
@@ -43,6 +44,7 @@ pub(super) async fn section(look: &Look<'_>, next: &mut Told, answer: &mut Exten
     if asked.e2ee.enabled == Some(true) {
         is_news |= encryption(look, next, answer).await?;
     }
+    is_news |= thread_subscriptions::section(look, next, answer).await?;
     next.account_data = asked.account_data.enabled == Some(true);
     if next.account_data {
         let changed = look.changed.as_ref().filter(|_| look.told.account_data);

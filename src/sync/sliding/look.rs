@@ -109,6 +109,7 @@ impl<'a> Look<'a> {
             snapshot: sync.store.snapshot(),
             since: told.token,
             filter: Default::default(),
+            relations: Default::default(),
             extent: StateExtent::Changes,
             state_style: StateStyle::After,
         };

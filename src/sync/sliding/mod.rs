@@ -14,6 +14,7 @@ mod outside;
 mod overview;
 mod request;
 mod required_state;
+mod thread_subscriptions;
 mod told;
 
 #[cfg(test)]

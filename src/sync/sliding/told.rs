@@ -37,6 +37,8 @@ pub(super) struct Told {
     pub account_data: bool,
     /// Up to where changes of device lists were told, if they ever were.
     pub device_lists: Option<Position>,
+    /// Up to where changes of thread subscriptions were told, if they ever were.
+    pub thread_subscriptions: Option<Position>,
 }
 
 /// What decides over what is told of rooms, besides the lists.

@@ -131,6 +131,7 @@ impl Classic {
             device: owned_device_id!("D"),
             since: self.since,
             filter: Default::default(),
+            relations: Default::default(),
             extent: StateExtent::Changes,
             state_style: StateStyle::After,
             appearance: Availability::Offline,

@@ -124,7 +124,14 @@ impl World {
         let presence = Presence::load(store.clone(), clock, notifier.clone(), ephemeral, people, None).await.unwrap();
         let account_data = users.account_data.clone();
         let (to_device, keys) = (encryption.to_device, encryption.keys);
-        let sources = Sources { rooms: rooms.clone(), account_data: account_data.clone(), presence, to_device, keys };
+        let sources = Sources {
+            rooms: rooms.clone(),
+            account_data: account_data.clone(),
+            presence,
+            to_device,
+            keys,
+            thread_subscriptions: users.thread_subscriptions,
+        };
         let sync = Sync::new(store, notifier, ephemerals, shutdown, sources);
         Self { sync, rooms, account_data, ids: Vec::new(), said: Vec::new(), count: 0 }
     }
