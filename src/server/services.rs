@@ -109,12 +109,7 @@ impl Ready {
             rooms.clone(),
             PeopleSettings { everyone: config.user_directory.show_all_users },
         );
-        let account_data = users.account_data.clone();
-        let (to_device, keys) = (encryption.to_device.clone(), encryption.keys.clone());
-        let thread_subscriptions = users.thread_subscriptions.clone();
-        let (rooms_read, presence_read) = (rooms.clone(), presence.clone());
-        let sources =
-            Sources { rooms: rooms_read, account_data, presence: presence_read, to_device, keys, thread_subscriptions };
+        let sources = sync_sources(&users, &encryption, &rooms, &presence);
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
@@ -150,6 +145,18 @@ impl Ready {
     /// Finishes what is being written and closes the database.
     pub async fn close(self) {
         self.store.close().await;
+    }
+}
+
+/// What syncs read from.
+fn sync_sources(users: &Users, encryption: &Encryption, rooms: &Rooms, presence: &Presence) -> Sources {
+    Sources {
+        rooms: rooms.clone(),
+        account_data: users.account_data.clone(),
+        presence: presence.clone(),
+        to_device: encryption.to_device.clone(),
+        keys: encryption.keys.clone(),
+        thread_subscriptions: users.thread_subscriptions.clone(),
     }
 }
 
