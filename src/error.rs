@@ -62,6 +62,21 @@ pub enum Kind {
     NotYetUploaded,
     /// The media has its content already.
     CannotOverwriteMedia,
+    /// The device that an application service names is not one of the user's.
+    UnknownDevice,
+    /// An application service has no URL to be called at.
+    NoUrl,
+    /// An application service could not be reached.
+    ConnectionFailed,
+    /// An application service did not answer in time.
+    ConnectionTimeout,
+    /// An application service answered with a status that is no success.
+    BadStatus {
+        /// The status.
+        status: u16,
+        /// What stood in the answer.
+        body: String,
+    },
     /// The user id is taken.
     UserInUse,
     /// The localpart is not a valid one.

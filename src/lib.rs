@@ -10,6 +10,7 @@
 //! storage                   an ordered key-value engine and every table in it
 //! streams                   positions, the change log, waking those who wait
 //! federation                what servers know of each other: for now only this one's keys
+//! appservices               which bridges and bots are registered, and whose users and aliases are theirs
 //! users  media              accounts, sessions, and what belongs to one person; files and pictures
 //! rooms                     the heart: the log of each room, its state, and who may see what
 //! encryption  presence      what devices need to encrypt for each other, without being able to read it; who is online
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod appservices;
 pub mod cli;
 pub mod clock;
 pub mod config;

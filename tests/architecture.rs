@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["storage"],
     &["streams"],
     &["federation"],
+    &["appservices"],
     &["users", "media"],
     &["rooms"],
     &["encryption", "presence"],

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    server::admin::{AdminResponse, TokenSummary, UserSummary},
+    server::admin::{AdminResponse, AppserviceSummary, TokenSummary, UserSummary},
     users::{Role, Standing},
 };
 
@@ -14,6 +14,12 @@ pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
         AdminResponse::Token(token) => format!("{token} {outcome}").trim_end().to_owned() + "\n",
         AdminResponse::Told(1) => "1 user was told.\n".to_owned(),
         AdminResponse::Told(count) => format!("{count} users were told.\n"),
+        AdminResponse::Reloaded(1) => "1 application service is registered.\n".to_owned(),
+        AdminResponse::Reloaded(count) => format!("{count} application services are registered.\n"),
+        AdminResponse::Appservices(services) => {
+            let rows: Vec<_> = services.iter().map(appservice_row).collect();
+            table(["ID", "USER", "URL", "BEHIND", "STANDING"], &rows)
+        }
         AdminResponse::Users(users) => {
             table(["USER", "ROLE", "STANDING", "AGE"], &users.iter().map(user_row).collect::<Vec<_>>())
         }
@@ -40,6 +46,17 @@ fn token_row(token: &TokenSummary) -> [String; 4] {
         Some(left) => duration(left),
     };
     [token.token.clone(), format!("{} of {allowed}", token.uses), expires_in, role(token.role)]
+}
+
+fn appservice_row(service: &AppserviceSummary) -> [String; 5] {
+    let standing = match (&service.failing, service.behind) {
+        (Some((since, cause)), _) => format!("not reached for {}: {cause}", duration(*since)),
+        (None, Some(_)) => "told of everything so far".to_owned(),
+        (None, None) => "wants to be told nothing".to_owned(),
+    };
+    let behind = service.behind.map_or_else(|| "-".to_owned(), |behind| behind.to_string());
+    let url = service.url.clone().unwrap_or_else(|| "-".to_owned());
+    [service.id.clone(), service.sender.to_string(), url, behind, standing]
 }
 
 fn role(role: Role) -> String {

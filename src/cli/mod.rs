@@ -1,6 +1,7 @@
 //! The commands of the `commonroom` binary.
 
 mod admin_client;
+mod appservice;
 mod check_config;
 mod display;
 mod init;
@@ -59,6 +60,9 @@ enum Command {
     /// Tell users something in the server's own name.
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// List the bridges and bots that are registered, or read their registrations again.
+    #[command(subcommand)]
+    Appservice(appservice::AppserviceCommand),
 }
 
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
@@ -69,6 +73,7 @@ fn execute(Arguments { config, command }: Arguments) -> Result<()> {
         Command::User(command) => user::run(load(&config)?, command),
         Command::Token(command) => token::run(load(&config)?, command),
         Command::Notice(command) => notice::run(load(&config)?, command),
+        Command::Appservice(command) => appservice::run(load(&config)?, command),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Plain data and validation: reading those files is the only input, and nothing here acts on a choice.
 
+mod appservices;
 mod env;
 mod known_keys;
 mod limits;
@@ -29,6 +30,7 @@ use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
 pub use self::{
+    appservices::Appservices,
     limits::{Limits, Network, Rate},
     listeners::{Endpoint, Listener, Tls},
     mail::{Mail, MailSecurity},
@@ -75,6 +77,8 @@ pub struct Config {
     pub push: Push,
     /// How much one client may ask for.
     pub limits: Limits,
+    /// Where the registrations of bridges and bots lie.
+    pub appservices: Appservices,
     /// What people are shown of the pages that links lead to.
     pub previews: Previews,
     /// Finding messages.
@@ -139,6 +143,8 @@ impl Config {
         let search = reader.section("search").unwrap_or_default();
         let user_directory = reader.section("user_directory").unwrap_or_default();
         let outgoing = reader.outgoing(folder);
+        let mut appservices: Appservices = reader.section("appservices").unwrap_or_default();
+        appservices.resolve(folder);
         let mail = reader.mail(folder, &registration);
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
@@ -159,6 +165,7 @@ impl Config {
                 media,
                 push,
                 limits,
+                appservices,
                 previews,
                 search,
                 user_directory,

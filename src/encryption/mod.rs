@@ -15,9 +15,10 @@ pub use self::{
         Authentication, Claimed, Claims, CrossSigningUpload, Failures, Found, KeyUpload, Keys, Outcome, Owner, Query,
         Stock,
     },
-    to_device::{ToDevice, Waiting},
+    to_device::{ForAppservice, ToDevice, Waiting},
 };
 use crate::{
+    appservices::Appservices,
     clock::Clock,
     storage::Store,
     streams::Notifier,
@@ -55,5 +56,11 @@ impl Encryption {
             keys,
             to_device,
         }
+    }
+
+    /// The same services, of which `appservices` hear what is for their users.
+    #[must_use]
+    pub fn with_appservices(self, appservices: &Appservices) -> Self {
+        Self { to_device: self.to_device.with_appservices(appservices), ..self }
     }
 }

@@ -6,8 +6,10 @@ use axum::extract::FromRef;
 
 use super::rate_limit::RateLimits;
 use crate::{
+    appservices::Appservices,
     clock::Clock,
     config::Config,
+    delivery::Bridges,
     encryption::{DehydratedDevices, Encryption, KeyBackups, Keys, ToDevice},
     federation::ServerKeys,
     media::{Media, Previews},
@@ -46,6 +48,10 @@ pub struct Parts {
     pub server_keys: ServerKeys,
     /// What belongs to one person.
     pub users: Users,
+    /// Which bridges and bots are registered.
+    pub appservices: Appservices,
+    /// What they are told and asked.
+    pub bridges: Bridges,
     /// Files and pictures.
     pub media: Media,
     /// What links lead to.
@@ -97,6 +103,18 @@ impl FromRef<App> for Shutdown {
 impl FromRef<App> for Store {
     fn from_ref(app: &App) -> Self {
         app.0.store.clone()
+    }
+}
+
+impl FromRef<App> for Appservices {
+    fn from_ref(app: &App) -> Self {
+        app.0.appservices.clone()
+    }
+}
+
+impl FromRef<App> for Bridges {
+    fn from_ref(app: &App) -> Self {
+        app.0.bridges.clone()
     }
 }
 

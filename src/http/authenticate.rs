@@ -1,12 +1,12 @@
 //! Who makes a request: the session of its access token ("Client Authentication" in the client-server specification).
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts, Query},
     http::{HeaderMap, Uri, header::AUTHORIZATION, request::Parts},
 };
-use ruma::UserId;
+use ruma::{MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
 
 use super::{
@@ -14,9 +14,10 @@ use super::{
     rate_limit::{Limit, RateLimits},
 };
 use crate::{
+    appservices::{Appservice, Appservices},
     config::Config,
     error::{Error, Kind, Result},
-    users::{Accounts, Seen, Session, Sessions},
+    users::{Accounts, Registration, Seen, Session, Sessions},
 };
 
 /// The user and the device that make the request.
@@ -27,7 +28,17 @@ pub struct Caller {
     session: Arc<Session>,
     /// Where the request comes from.
     address: IpAddr,
+    /// The application service that acts as the user.
+    appservice: Option<Arc<Appservice>>,
 }
+
+/// An application service that calls with its own token, whomever it acts as.
+///
+/// As an argument of a handler it refuses everybody else.
+pub struct Service(pub Arc<Appservice>);
+
+/// The token of a request that is for an application service to make, for handlers of requests that others make too.
+pub struct MaybeService(Option<String>, Appservices);
 
 /// A caller whose account may be locked. Such a caller can do nothing but log out, so that only logging out takes this.
 pub struct LockedOrNot(pub Caller);
@@ -56,8 +67,33 @@ impl Caller {
     ///
     /// [`Kind::LimitExceeded`] with the time until there is one again.
     pub fn spend(&self, limits: &RateLimits, limit: Limit) -> Result<()> {
+        if self.appservice.as_ref().is_some_and(|service| !service.rate_limited || *service.sender == *self.user_id) {
+            return Ok(());
+        }
         limits.spend(limit, &*self.user_id)?;
         limits.spend(limit, self.address)
+    }
+
+    /// The application service that acts as the user, if one does.
+    pub fn appservice(&self) -> Option<&Appservice> {
+        self.appservice.as_deref()
+    }
+
+    /// Checks that the users themselves make the request.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if an application service does.
+    pub fn require_person(&self) -> Result<()> {
+        match self.appservice {
+            Some(_) => Err(Error::forbidden("Application services cannot manage the accounts of their users.")),
+            None => Ok(()),
+        }
+    }
+
+    /// The time that an event is to bear, which only an application service can choose.
+    pub fn timestamp(&self, wish: Option<MilliSecondsSinceUnixEpoch>) -> Option<MilliSecondsSinceUnixEpoch> {
+        wish.filter(|_| self.appservice.is_some())
     }
 }
 
@@ -73,6 +109,8 @@ impl<S> FromRequestParts<S> for Caller
 where
     S: Send + Sync,
     Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+    Appservices: FromRef<S>,
     Arc<Config>: FromRef<S>,
 {
     type Rejection = Error;
@@ -90,6 +128,8 @@ impl<S> OptionalFromRequestParts<S> for Caller
 where
     S: Send + Sync,
     Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+    Appservices: FromRef<S>,
     Arc<Config>: FromRef<S>,
 {
     type Rejection = Error;
@@ -107,6 +147,8 @@ where
     S: Send + Sync,
     Accounts: FromRef<S>,
     Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+    Appservices: FromRef<S>,
     Arc<Config>: FromRef<S>,
 {
     type Rejection = Error;
@@ -124,20 +166,111 @@ impl<S> FromRequestParts<S> for LockedOrNot
 where
     S: Send + Sync,
     Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+    Appservices: FromRef<S>,
     Arc<Config>: FromRef<S>,
 {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, state).await;
-        let token = bearer_token(&parts.headers)
-            .map(str::to_owned)
-            .or_else(|| query_token(&parts.uri))
-            .ok_or_else(|| Kind::MissingToken.with("This request needs an access token."))?;
-        let session = Sessions::from_ref(state).authenticate(&token, Seen { address }).await?;
+        let token = token(parts).ok_or_else(missing_token)?;
+        let appservice = Appservices::from_ref(state).with_token(&token);
+        let session = match &appservice {
+            Some(appservice) => assert_identity(parts, state, appservice, Seen { address }).await?,
+            None => Sessions::from_ref(state).authenticate(&token, Seen { address }).await?,
+        };
         tracing::Span::current().record("user", session.user_id.as_str());
-        Ok(Self(Caller { session, address }))
+        Ok(Self(Caller { session, address, appservice }))
     }
+}
+
+impl<S> FromRequestParts<S> for MaybeService
+where
+    S: Send + Sync,
+    Appservices: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(token(parts), Appservices::from_ref(state)))
+    }
+}
+
+impl<S> FromRequestParts<S> for Service
+where
+    S: Send + Sync,
+    Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+    Appservices: FromRef<S>,
+    Arc<Config>: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let token = token(parts).ok_or_else(missing_token)?;
+        if let Some(service) = Appservices::from_ref(state).with_token(&token) {
+            return Ok(Self(service));
+        }
+        <Caller as FromRequestParts<S>>::from_request_parts(parts, state).await?;
+        Err(Error::forbidden("Only an application service can do this, with its own token."))
+    }
+}
+
+impl MaybeService {
+    /// The application service that makes the request.
+    ///
+    /// # Errors
+    ///
+    /// `MissingToken` or `UnknownToken` if none does.
+    pub fn require(self) -> Result<Arc<Appservice>> {
+        let token = self.0.ok_or_else(missing_token)?;
+        let unknown = || Kind::UnknownToken { soft_logout: false }.with("This is the token of no application service.");
+        self.1.with_token(&token).ok_or_else(unknown)
+    }
+}
+
+/// The session in which an application service acts as one of its users ("Identity assertion" in the application service
+/// specification).
+async fn assert_identity<S>(parts: &Parts, state: &S, appservice: &Arc<Appservice>, seen: Seen) -> Result<Arc<Session>>
+where
+    Sessions: FromRef<S>,
+    Registration: FromRef<S>,
+{
+    #[derive(Deserialize)]
+    struct Identity {
+        user_id: Option<OwnedUserId>,
+        device_id: Option<OwnedDeviceId>,
+        #[serde(rename = "org.matrix.msc3202.device_id")]
+        older_device_id: Option<OwnedDeviceId>,
+    }
+
+    let invalid = |_| Error::invalid("The query does not say whom to act as: user_id must be a user id.");
+    let Query(Identity { user_id, device_id, older_device_id }) = Query::try_from_uri(&parts.uri).map_err(invalid)?;
+    let user = user_id.as_deref().unwrap_or(&appservice.sender);
+    if !appservice.has_user(user) {
+        return Err(Error::forbidden("The application service cannot act as this user: see its namespaces."));
+    }
+    let (sessions, device) = (Sessions::from_ref(state), device_id.or(older_device_id));
+    match sessions.lend(user, device.as_deref(), seen).await {
+        Err(error) if error.kind == Kind::NotFound && *user == *appservice.sender => {
+            // The service's own user is there without having been registered.
+            Registration::from_ref(state).found_sender(appservice).await?;
+            sessions.lend(user, device.as_deref(), seen).await
+        }
+        Err(error) if error.kind == Kind::NotFound => {
+            Err(Error::forbidden("The application service has not registered this user."))
+        }
+        outcome => outcome,
+    }
+}
+
+fn missing_token() -> Error {
+    Kind::MissingToken.with("This request needs an access token.")
+}
+
+fn token(parts: &Parts) -> Option<String> {
+    bearer_token(&parts.headers).map(str::to_owned).or_else(|| query_token(&parts.uri))
 }
 
 fn bearer_token(headers: &HeaderMap) -> Option<&str> {

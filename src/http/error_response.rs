@@ -33,6 +33,11 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::LimitExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "M_LIMIT_EXCEEDED"),
         Kind::NotYetUploaded => (StatusCode::GATEWAY_TIMEOUT, "M_NOT_YET_UPLOADED"),
         Kind::CannotOverwriteMedia => (StatusCode::CONFLICT, "M_CANNOT_OVERWRITE_MEDIA"),
+        Kind::UnknownDevice => (StatusCode::BAD_REQUEST, "M_UNKNOWN_DEVICE"),
+        Kind::NoUrl => (StatusCode::BAD_REQUEST, "M_URL_NOT_SET"),
+        Kind::ConnectionFailed => (StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED"),
+        Kind::ConnectionTimeout => (StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT"),
+        Kind::BadStatus { .. } => (StatusCode::BAD_GATEWAY, "M_BAD_STATUS"),
         Kind::UserInUse => (StatusCode::BAD_REQUEST, "M_USER_IN_USE"),
         Kind::InvalidUsername => (StatusCode::BAD_REQUEST, "M_INVALID_USERNAME"),
         Kind::Exclusive => (StatusCode::BAD_REQUEST, "M_EXCLUSIVE"),
@@ -89,12 +94,25 @@ struct ErrorBody<'a> {
     room_version: Option<&'a RoomVersionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     current_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
 }
 
 impl<'a> ErrorBody<'a> {
     /// With nothing but what every error response has.
     fn new(errcode: &'static str, error: &'a str) -> Self {
-        Self { errcode, error, soft_logout: None, retry_after_ms: None, room_version: None, current_version: None }
+        Self {
+            errcode,
+            error,
+            soft_logout: None,
+            retry_after_ms: None,
+            room_version: None,
+            current_version: None,
+            status: None,
+            body: None,
+        }
     }
 }
 
@@ -113,6 +131,9 @@ impl IntoResponse for Error {
             }
             Kind::IncompatibleRoomVersion(version) => body.room_version = Some(version),
             Kind::WrongRoomKeysVersion { current } => body.current_version = Some(current),
+            Kind::BadStatus { status, body: answered } => {
+                (body.status, body.body) = (Some(*status), Some(answered.as_str()));
+            }
             Kind::Internal => {
                 tracing::error!(cause = %self.message, "a request failed");
                 body.error = INTERNAL_MESSAGE;

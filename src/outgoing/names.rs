@@ -23,6 +23,8 @@ struct Shared {
     known: HashMap<String, SocketAddr>,
     looks_up: bool,
     allowed: Vec<Network>,
+    /// Whether every address may be called.
+    trusting: bool,
 }
 
 /// A name leads only to addresses that may not be called.
@@ -33,13 +35,27 @@ impl Names {
     /// Names as the operator wants them looked up.
     pub fn new(chosen: &config::Outgoing) -> Self {
         let known = chosen.static_names.iter().map(|known| (known.name.to_ascii_lowercase(), known.address)).collect();
-        let shared = Shared { known, looks_up: chosen.resolve_names, allowed: chosen.allowed_addresses.clone() };
+        let shared = Shared {
+            known,
+            looks_up: chosen.resolve_names,
+            allowed: chosen.allowed_addresses.clone(),
+            trusting: false,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The same names, all of whose addresses may be called.
+    pub fn trusting(&self) -> Self {
+        let Shared { known, looks_up, allowed, .. } = &*self.shared;
+        let shared = Shared { known: known.clone(), looks_up: *looks_up, allowed: allowed.clone(), trusting: true };
         Self { shared: Arc::new(shared) }
     }
 
     /// Whether the address may be called.
     pub fn allows(&self, address: IpAddr) -> bool {
-        is_public(address) || self.shared.allowed.iter().any(|network| network.contains(address))
+        self.shared.trusting
+            || is_public(address)
+            || self.shared.allowed.iter().any(|network| network.contains(address))
     }
 
     /// Every address of a name. A port of 0 is for the scheme of the URL to fill in.

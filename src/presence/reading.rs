@@ -55,6 +55,14 @@ impl Presence {
         Ok(seen.into_iter().map(event).collect())
     }
 
+    /// Everybody whose presence changed after the ephemeral count `since`, for whoever decides elsewhere who may know.
+    pub fn all_changes(&self, since: u64) -> Vec<PresenceEvent> {
+        let changed = self.candidates(Some(since), &HashSet::new());
+        let people = self.people();
+        let event = |sender: OwnedUserId| PresenceEvent { content: self.content(people.by_id.get(&sender)), sender };
+        changed.into_iter().map(event).collect()
+    }
+
     /// The people of whom there may be news for somebody.
     fn candidates(&self, since: Option<u64>, met: &HashSet<OwnedUserId>) -> BTreeSet<OwnedUserId> {
         let people = self.people();

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Kind, Result},
     matrix::history_visibility::visibility_of,
     storage::{
-        Batch, Direction, KeyRange,
+        Batch, Direction, KeyRange, Snapshot,
         schema::rooms::{ALIASES, Alias, ROOM_ALIASES},
         until_settled,
     },
@@ -56,6 +56,12 @@ impl Rooms {
         }
         let snapshot = self.shared.store.snapshot();
         let rows = ROOM_ALIASES.scan(&snapshot, KeyRange::prefix((room_id,)), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((_, alias), ())| alias).collect())
+    }
+
+    /// The aliases on this server that point to a room, for whoever need not ask its members.
+    pub async fn all_aliases(&self, snapshot: &Snapshot, room_id: &RoomId) -> Result<Vec<OwnedRoomAliasId>> {
+        let rows = ROOM_ALIASES.scan(snapshot, KeyRange::prefix((room_id,)), Direction::Forward, usize::MAX).await?;
         Ok(rows.into_iter().map(|((_, alias), ())| alias).collect())
     }
 

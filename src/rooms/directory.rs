@@ -1,7 +1,7 @@
 //! The public directory: which rooms are published in it, and what it shows of them
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#published-room-directory)).
 
-use std::{cmp::Reverse, fmt, str::FromStr};
+use std::{cmp::Reverse, collections::BTreeSet, fmt, str::FromStr};
 
 use ruma::{
     OwnedRoomId, RoomId, UserId,
@@ -12,7 +12,10 @@ use ruma::{
 use super::{Rooms, directory_filter::passes, summary::summary};
 use crate::{
     error::{Error, Result},
-    storage::{Batch, Direction, KeyRange, schema::rooms::DIRECTORY},
+    storage::{
+        Batch, Direction, KeyRange, Snapshot,
+        schema::{appservices::NETWORK_DIRECTORY, rooms::DIRECTORY},
+    },
 };
 
 /// How many rooms a page has when nobody asks for a number.
@@ -23,12 +26,26 @@ const LARGEST_PAGE: usize = 500;
 /// Which part of the directory is wanted.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryRequest {
+    /// Whose directory.
+    pub network: DirectoryNetwork,
     /// What rooms must be like.
     pub filter: Filter,
     /// Where the page begins or ends; from the start without it.
     pub batch: Option<DirectoryBatch>,
     /// How many rooms are wanted at most.
     pub limit: Option<usize>,
+}
+
+/// Whose directory is meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum DirectoryNetwork {
+    /// The server's own.
+    #[default]
+    Matrix,
+    /// The one of an application service for a network, by the id of the instance.
+    Bridged(String),
+    /// All of them together.
+    All,
 }
 
 /// A page of the directory.
@@ -81,6 +98,34 @@ impl Rooms {
         self.shared.store.commit(batch).await.map(drop)
     }
 
+    /// Puts a room into the directory of an application service for one of its networks, or takes it out.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if this server does not know the room,
+    /// [`Kind::InvalidParam`](crate::error::Kind::InvalidParam) for a visibility that is neither public nor private, and for a
+    /// name of a network that is longer than 255 bytes.
+    pub async fn set_network_visibility(
+        &self,
+        room_id: &RoomId,
+        (service, network): (&str, &str),
+        visibility: &Visibility,
+    ) -> Result<()> {
+        if network.len() > 255 {
+            return Err(Error::invalid("The name of a network has at most 255 bytes."));
+        }
+        self.room(room_id).await?;
+        let instance = format!("{service}|{network}");
+        let mut batch = Batch::new();
+        batch.slots(0);
+        match visibility {
+            Visibility::Public => NETWORK_DIRECTORY.put(&mut batch, (&instance, room_id), &()),
+            Visibility::Private => NETWORK_DIRECTORY.delete(&mut batch, (&instance, room_id)),
+            _ => return Err(Error::invalid("A room is public or private in the directory.")),
+        }
+        self.shared.store.commit(batch).await.map(drop)
+    }
+
     /// Whether a room stands in the directory.
     ///
     /// # Errors
@@ -97,9 +142,9 @@ impl Rooms {
     /// A page of the published rooms. Rooms that everybody has left are not shown.
     pub async fn directory(&self, request: &DirectoryRequest) -> Result<DirectoryPage> {
         let snapshot = self.shared.store.snapshot();
-        let published = DIRECTORY.scan(&snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await?;
+        let published = published(&snapshot, &request.network).await?;
         let mut rooms = Vec::new();
-        for ((room_id,), ()) in published {
+        for room_id in published {
             let room = self.room(&room_id).await?;
             let entry = PublicRoomsChunk::from(summary(&room, &room.current()));
             if entry.num_joined_members > 0u32.into() && passes(&entry, &request.filter) {
@@ -109,6 +154,24 @@ impl Rooms {
         rooms.sort_by_cached_key(rank);
         Ok(page(rooms, request))
     }
+}
+
+/// The rooms that stand in a directory.
+async fn published(snapshot: &Snapshot, network: &DirectoryNetwork) -> Result<BTreeSet<OwnedRoomId>> {
+    let mut rooms = BTreeSet::new();
+    if let DirectoryNetwork::Bridged(instance) = network {
+        let range = KeyRange::prefix((instance,));
+        let bridged = NETWORK_DIRECTORY.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
+        rooms.extend(bridged.into_iter().map(|((_, room_id), ())| room_id));
+        return Ok(rooms);
+    }
+    let own = DIRECTORY.scan(snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await?;
+    rooms.extend(own.into_iter().map(|((room_id,), ())| room_id));
+    if *network == DirectoryNetwork::All {
+        let bridged = NETWORK_DIRECTORY.scan(snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await?;
+        rooms.extend(bridged.into_iter().map(|((_, room_id), ())| room_id));
+    }
+    Ok(rooms)
 }
 
 fn rank(room: &PublicRoomsChunk) -> Rank {

@@ -68,7 +68,7 @@ pub use self::{
     company::Company,
     context::{Context, Surroundings},
     delayed::{DelayAction, DelayRequest, DelayedStatus, LONGEST_DELAY, MAXIMUM_DELAYED},
-    directory::{DirectoryBatch, DirectoryPage, DirectoryRequest},
+    directory::{DirectoryBatch, DirectoryNetwork, DirectoryPage, DirectoryRequest},
     draft::Intent,
     hierarchy::{HierarchyPage, HierarchyRequest},
     listing::children_of_spaces,

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ruma::{DeviceId, OwnedEventId, RoomId, TransactionId, UserId, events::TimelineEventType};
+use ruma::{
+    DeviceId, MilliSecondsSinceUnixEpoch, OwnedEventId, RoomId, TransactionId, UserId, events::TimelineEventType,
+};
 use serde_json::value::RawValue;
 
 use super::{Intent, Rooms, append::transaction_scope, delayed::Waiting, membership::as_not_in_room, redaction};
@@ -30,12 +32,29 @@ impl Rooms {
         transaction_id: &TransactionId,
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        self.send_message_at(room_id, (sender, device_id), kind, transaction_id, content, None).await
+    }
+
+    /// As [`Rooms::send_message`], with the time that an application service wants the event to bear.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rooms::send_message`].
+    pub async fn send_message_at(
+        &self,
+        room_id: &RoomId,
+        (sender, device_id): (&UserId, &DeviceId),
+        kind: TimelineEventType,
+        transaction_id: &TransactionId,
+        content: Box<RawValue>,
+        timestamp: Option<MilliSecondsSinceUnixEpoch>,
+    ) -> Result<OwnedEventId> {
         let redacts = match kind {
             TimelineEventType::RoomRedaction => Some(redaction::target_in(&content)?),
             _ => None,
         };
         let origin = EventOrigin { device_id: device_id.to_owned(), transaction_id: transaction_id.to_owned() };
-        let intent = Intent { redacts, origin: Some(origin), ..Intent::message(sender, kind, content) };
+        let intent = Intent { redacts, origin: Some(origin), timestamp, ..Intent::message(sender, kind, content) };
         self.send_once(room_id, intent).await
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ruma::{
-    Int, OwnedEventId, OwnedUserId, RoomId, UserId,
+    Int, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedUserId, RoomId, UserId,
     events::{StateEventType, TimelineEventType},
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -33,8 +33,24 @@ impl Rooms {
         (kind, state_key): (StateEventType, &str),
         content: Box<RawValue>,
     ) -> Result<OwnedEventId> {
+        self.set_state_at(room_id, sender, (kind, state_key), content, None).await
+    }
+
+    /// As [`Rooms::set_state`], with the time that an application service wants the event to bear.
+    ///
+    /// # Errors
+    ///
+    /// As [`Rooms::set_state`].
+    pub async fn set_state_at(
+        &self,
+        room_id: &RoomId,
+        sender: &UserId,
+        (kind, state_key): (StateEventType, &str),
+        content: Box<RawValue>,
+        timestamp: Option<MilliSecondsSinceUnixEpoch>,
+    ) -> Result<OwnedEventId> {
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
-        until_settled(|| self.try_to_set_state(&room, sender, (&kind, state_key), &content, None)).await
+        until_settled(|| self.try_to_set_state(&room, sender, (&kind, state_key), &content, (None, timestamp))).await
     }
 
     /// As [`Rooms::set_state`], but gives up when somebody else writes at the same time. An event that waited until now does
@@ -45,7 +61,7 @@ impl Rooms {
         sender: &UserId,
         (kind, state_key): (&StateEventType, &str),
         content: &RawValue,
-        waited: Option<&Waiting<'_>>,
+        (waited, timestamp): (Option<&Waiting<'_>>, Option<MilliSecondsSinceUnixEpoch>),
     ) -> Result<OwnedEventId> {
         match TimelineEventType::from(kind.to_string()) {
             TimelineEventType::RoomCreate => return Err(Error::invalid("A room is created only once.")),
@@ -77,7 +93,7 @@ impl Rooms {
         }
         let message = Intent::message(sender, kind.to_string(), content);
         let origin = waited.map(Waiting::origin);
-        let intent = Intent { state_key: Some(state_key.to_owned()), origin, ..message };
+        let intent = Intent { state_key: Some(state_key.to_owned()), origin, timestamp, ..message };
         let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
         let event = writer.add_related(intent, parent.as_ref())?;
         self.require_shown(&mut writer, shown);

@@ -18,7 +18,9 @@ use tracing::{info, warn};
 pub use self::services::Ready;
 use self::{admin::AdminSocket, listeners::Bound};
 use crate::{
+    appservices::Appservices,
     config::Config,
+    delivery::Bridges,
     error::{Error, Result},
     http,
     outgoing::{Outgoing, mail::Mailer},
@@ -51,6 +53,7 @@ pub fn check(config: &Config) -> Result<()> {
     services::signing_key(config)?;
     install_tls_provider();
     Outgoing::new(&config.outgoing)?;
+    Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;
     if let Some(mail) = &config.mail {
         Mailer::new(mail, &config.outgoing, &config.server_name)?;
     }
@@ -77,6 +80,8 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let media = tokio::spawn(ready.media.clone().sweep_now_and_then(shutdown.clone()));
     let push = tokio::spawn(ready.push.clone().follow());
     let search = tokio::spawn(ready.search.clone().follow());
+    let bridges = tokio::spawn(ready.bridges.clone().follow());
+    let rereading = tokio::spawn(reread_registrations(ready.bridges.clone(), shutdown.clone()));
 
     let mut listening = JoinSet::new();
     let commands = AdminSocket::bind(config.admin_socket())?;
@@ -99,7 +104,8 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    for task in [keeping, typing, delayed, presence, rooms, company, media, previews, push, search] {
+    let tasks = [keeping, typing, delayed, presence, rooms, company, media, previews, push, search, bridges, rereading];
+    for task in tasks {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }
     ready.close().await;
@@ -116,6 +122,21 @@ async fn keep_last_seen(sessions: Sessions, shutdown: Shutdown) {
         }
         if stopping {
             return;
+        }
+    }
+}
+
+/// Reads the registrations of application services again at every SIGHUP until the server stops.
+async fn reread_registrations(bridges: Bridges, shutdown: Shutdown) {
+    let Ok(mut signals) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            received = signals.recv() => if received.is_none() { return },
+            () = shutdown.begun() => return,
+        }
+        match bridges.reload() {
+            Ok(count) => info!(count, "the registrations of application services were read again"),
+            Err(cause) => warn!(%cause, "the registrations of application services stay as they were"),
         }
     }
 }

@@ -6,9 +6,10 @@ use ruma::OwnedUserId;
 
 use super::admin::Admin;
 use crate::{
+    appservices::Appservices,
     clock::Clock,
     config::{self, Config},
-    delivery::{Push, push},
+    delivery::{Bridges, Push, appservices, push},
     encryption::{self, Encryption},
     error::{Error, Result},
     federation::ServerKeys,
@@ -46,6 +47,8 @@ pub struct Ready {
     pub(super) push: Push,
     /// Whose index has to follow what is said.
     pub(super) search: Search,
+    /// What tells bridges and bots what happens.
+    pub(super) bridges: Bridges,
     /// Tells everyone who waits that the server is stopping.
     pub(super) shutdown: Shutdown,
     store: Store,
@@ -62,9 +65,11 @@ impl Ready {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
+        let appservices = Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
-            .with_user_belongings(encryption::USER_BELONGINGS);
-        let encryption = Encryption::new(&store, &notifier, &clock, &users);
+            .with_user_belongings(encryption::USER_BELONGINGS)
+            .with_appservices(&appservices);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users).with_appservices(&appservices);
         let media = Media::new(
             store.clone(),
             clock.clone(),
@@ -92,6 +97,17 @@ impl Ready {
             patience(&config.presence),
         )
         .await?;
+        let bridged = appservices::Sources {
+            appservices: appservices.clone(),
+            accounts: users.accounts.clone(),
+            sessions: users.sessions.clone(),
+            rooms: rooms.clone(),
+            presence: presence.clone(),
+            to_device: encryption.to_device.clone(),
+            keys: encryption.keys.clone(),
+        };
+        let waking = (notifier.clone(), ephemerals.clone());
+        let bridges = Bridges::new(store.clone(), clock.clone(), waking, shutdown.clone(), bridged, &outgoing);
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
         let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
         let search = Search::new(
@@ -113,7 +129,7 @@ impl Ready {
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
-            admin: Admin::new(&users, rooms.clone(), clock.clone()),
+            admin: Admin::new(&users, rooms.clone(), clock.clone()).with_bridges(bridges.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),
                 config,
@@ -122,6 +138,8 @@ impl Ready {
                 store: store.clone(),
                 server_keys,
                 users,
+                appservices,
+                bridges: bridges.clone(),
                 media: media.clone(),
                 previews: previews.clone(),
                 rooms: rooms.clone(),
@@ -137,6 +155,7 @@ impl Ready {
             rooms,
             push,
             search,
+            bridges,
             shutdown,
             store,
         })

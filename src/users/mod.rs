@@ -48,7 +48,7 @@ pub use crate::storage::schema::{
     third_party_ids::Purpose,
     users::{Account, RegistrationToken, Role, Standing, ThreadSubscription},
 };
-use crate::{clock::Clock, config::Config, error::Result, storage::Store, streams::Notifier};
+use crate::{appservices::Appservices, clock::Clock, config::Config, error::Result, storage::Store, streams::Notifier};
 
 /// The services of this folder, each for whoever names it; none of them sees this.
 #[derive(Clone)]
@@ -142,6 +142,12 @@ impl Users {
             filters: Filters::new(store()),
             thread_subscriptions: ThreadSubscriptions::new(store(), notifier()),
         })
+    }
+
+    /// The same services, where `appservices` have names to themselves.
+    #[must_use]
+    pub fn with_appservices(self, appservices: &Appservices) -> Self {
+        Self { registration: self.registration.with_appservices(appservices.clone()), ..self }
     }
 
     /// The same services, for whose users layers above keep `belongings`.

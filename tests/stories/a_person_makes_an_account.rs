@@ -79,12 +79,12 @@ async fn a_client_may_make_an_account_without_logging_in_and_without_a_name() {
 }
 
 #[tokio::test]
-async fn there_are_no_guests_and_no_application_services() {
+async fn there_are_no_guests_and_a_service_needs_its_token() {
     let server = Server::start().await;
     let anyone = server.stranger();
     anyone.post("register?kind=guest", json!({})).await.expect_error(403, "M_GUEST_ACCESS_FORBIDDEN");
     let body = json!({"type": "m.login.application_service", "username": "bot"});
-    anyone.post("register", body).await.expect_error(400, "M_UNKNOWN");
+    anyone.post("register", body).await.expect_error(401, "M_MISSING_TOKEN");
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod support;
 
 mod a_badge_shows_what_is_unread;
+mod a_bridge_hears_what_concerns_it;
+mod a_bridge_speaks_for_its_ghosts;
 mod a_client_keeps_up_with_its_rooms;
 mod a_device_waits_for_its_user;
 mod a_file_is_announced_before_it_is_there;

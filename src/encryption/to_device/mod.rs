@@ -3,6 +3,7 @@
 //! Each device has an inbox of its own, in the order of the commits. Whoever reads it says up to which position it was told,
 //! and then what is before that goes. So a message is delivered exactly once, in order, whatever happens in between.
 
+mod for_appservices;
 mod outgoing;
 mod transactions;
 
@@ -15,8 +16,10 @@ use ruma::{
     events::AnyToDeviceEvent, serde::Raw,
 };
 
+pub use self::for_appservices::ForAppservice;
 use self::outgoing::{Bounds, Outgoing};
 use crate::{
+    appservices::Appservices,
     clock::Clock,
     error::{Error, Kind, Result},
     storage::{
@@ -45,6 +48,7 @@ pub struct ToDevice {
     notifier: Notifier,
     clock: Clock,
     server_name: OwnedServerName,
+    appservices: Appservices,
 }
 
 /// What waits for a device.
@@ -65,7 +69,14 @@ impl ToDevice {
         clock: Clock,
         server_name: OwnedServerName,
     ) -> Self {
-        Self { store, sessions, notifier, clock, server_name }
+        let appservices = Appservices::none(&server_name);
+        Self { store, sessions, notifier, clock, server_name, appservices }
+    }
+
+    /// The same inboxes, of which `appservices` hear what is for their users.
+    #[must_use]
+    pub fn with_appservices(self, appservices: &Appservices) -> Self {
+        Self { appservices: appservices.clone(), ..self }
     }
 
     /// Puts messages of one type into the inboxes of the devices that they are for, once for each transaction of the sending
@@ -126,6 +137,7 @@ impl ToDevice {
             let Some(event) = outgoing.to(device) else { continue };
             bounds.spend(event)?;
             TO_DEVICE.put(batch, (user, device, Position::pending(0)), &event.to_owned());
+            self.note_for_appservices(batch, user, device);
         }
         Ok(!devices.is_empty())
     }

@@ -15,7 +15,8 @@ use crate::{
 
 pub async fn whoami(caller: Caller, _: Request<whoami::v3::Request>) -> Answer<whoami::v3::Response> {
     let mut response = whoami::v3::Response::new(caller.user_id.clone(), false);
-    response.device_id = Some(caller.device_id.clone());
+    // An application service may act as a user without a device.
+    response.device_id = Some(caller.device_id.clone()).filter(|device| !device.as_str().is_empty());
     Ok(Reply(response))
 }
 
@@ -28,6 +29,7 @@ pub async fn change_password(
     Request(Amended(request)): Request<Amended<OldCredentials<change_password::v3::Request>>>,
 ) -> Answer<change_password::v3::Response> {
     accounts.passwords().check_strength(&request.new_password)?;
+    caller.as_ref().map_or(Ok(()), Caller::require_person)?;
     let name = "change the password";
     let owner = reauthentication.require_owner_or_address(caller.as_ref(), name, request.auth.as_ref()).await?;
     let others = match request.logout_devices {

@@ -7,6 +7,8 @@ use ruma::api::client::{
 };
 
 use crate::{
+    appservices::Appservices,
+    delivery::Bridges,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -16,17 +18,21 @@ use crate::{
 
 pub async fn create(
     State(rooms): State<Rooms>,
+    State(appservices): State<Appservices>,
     caller: Caller,
     Request(request): Request<create_alias::v3::Request>,
 ) -> Answer<create_alias::v3::Response> {
+    appservices.check_alias(&request.room_alias, caller.appservice())?;
     rooms.create_alias(&request.room_alias, &request.room_id, &caller.user_id).await?;
     Ok(Reply(create_alias::v3::Response::new()))
 }
 
 pub async fn resolve(
     State(rooms): State<Rooms>,
+    State(bridges): State<Bridges>,
     Request(request): Request<get_alias::v3::Request>,
 ) -> Answer<get_alias::v3::Response> {
+    bridges.ask_for_alias(&request.room_alias).await?;
     let room_id = rooms.resolve_alias(&request.room_alias).await?;
     // Only this server's aliases are known, and this server is in their rooms.
     let servers = vec![request.room_alias.server_name().to_owned()];
@@ -35,9 +41,11 @@ pub async fn resolve(
 
 pub async fn delete(
     State(rooms): State<Rooms>,
+    State(appservices): State<Appservices>,
     caller: Caller,
     Request(request): Request<delete_alias::v3::Request>,
 ) -> Answer<delete_alias::v3::Response> {
+    appservices.check_alias(&request.room_alias, caller.appservice())?;
     rooms.delete_alias(&request.room_alias, &caller.user_id).await?;
     Ok(Reply(delete_alias::v3::Response::new()))
 }

@@ -1,9 +1,11 @@
 //! New rooms: "Creation" in the client-server specification.
 
 use axum::extract::State;
-use ruma::api::client::room::create_room;
+use ruma::{RoomAliasId, api::client::room::create_room};
 
 use crate::{
+    appservices::Appservices,
+    delivery::Bridges,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -15,10 +17,20 @@ use crate::{
 pub async fn create(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(appservices): State<Appservices>,
+    State(bridges): State<Bridges>,
     caller: Caller,
     Request(request): Request<create_room::v3::Request>,
 ) -> Answer<create_room::v3::Response> {
     caller.spend(&rate_limits, Limit::Joins)?;
+    if let Some(name) = &request.room_alias_name
+        && let Ok(alias) = RoomAliasId::parse(format!("#{name}:{}", appservices.server_name()))
+    {
+        appservices.check_alias(&alias, caller.appservice())?;
+    }
+    for invited in &request.invite {
+        bridges.ask_for_user(invited).await?;
+    }
     let room_id = rooms.create(&caller.user_id, request).await?;
     Ok(Reply(create_room::v3::Response::new(room_id)))
 }

@@ -1,6 +1,6 @@
 //! One's own devices: "Device Management" in the client-server specification.
 
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use ruma::{
     OwnedDeviceId,
     api::client::device::{delete_device, delete_devices, get_device, get_devices, update_device},
@@ -8,7 +8,7 @@ use ruma::{
 use serde::Serialize;
 
 use crate::{
-    error::Result,
+    error::{Kind, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -60,12 +60,20 @@ pub async fn rename(
     State(sessions): State<Sessions>,
     caller: Caller,
     Request(request): Request<update_device::v3::Request>,
-) -> Answer<update_device::v3::Response> {
-    match request.display_name {
-        Some(name) => sessions.rename_device(&caller.user_id, &request.device_id, &name).await?,
-        None => drop(sessions.device(&caller.user_id, &request.device_id).await?),
-    }
-    Ok(Reply(update_device::v3::Response::new()))
+) -> Result<(StatusCode, Json<serde_json::Value>)> {
+    let renamed = match &request.display_name {
+        Some(name) => sessions.rename_device(&caller.user_id, &request.device_id, name).await,
+        None => sessions.device(&caller.user_id, &request.device_id).await.map(drop),
+    };
+    let status = match renamed {
+        // An application service makes the devices of its users this way.
+        Err(error) if error.kind == Kind::NotFound && caller.appservice().is_some() => {
+            sessions.add_device(&caller.user_id, &request.device_id, request.display_name).await?;
+            StatusCode::CREATED
+        }
+        outcome => outcome.map(|()| StatusCode::OK)?,
+    };
+    Ok((status, Json(serde_json::json!({}))))
 }
 
 pub async fn delete(

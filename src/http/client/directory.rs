@@ -21,7 +21,7 @@ use crate::{
         endpoint::{Answer, Reply, Request},
         json::Json,
     },
-    rooms::{DirectoryBatch, DirectoryPage, DirectoryRequest, Rooms},
+    rooms::{DirectoryBatch, DirectoryNetwork, DirectoryPage, DirectoryRequest, Rooms},
 };
 
 pub async fn list(
@@ -41,11 +41,13 @@ pub async fn search(
     Request(request): Request<get_public_rooms_filtered::v3::Request>,
 ) -> Result<Json<PublicRooms>> {
     check_server(request.server, &config)?;
-    if let RoomNetwork::ThirdParty(_) = request.room_network {
-        // There are no bridges here whose rooms could be listed.
-        return Ok(Json(DirectoryPage::default().into()));
-    }
-    let wanted = DirectoryRequest { filter: request.filter, batch: batch(request.since)?, limit: limit(request.limit) };
+    let network = match request.room_network {
+        RoomNetwork::ThirdParty(instance) => DirectoryNetwork::Bridged(instance),
+        RoomNetwork::All => DirectoryNetwork::All,
+        _ => DirectoryNetwork::Matrix,
+    };
+    let (filter, batch, limit) = (request.filter, batch(request.since)?, limit(request.limit));
+    let wanted = DirectoryRequest { network, filter, batch, limit };
     Ok(Json(rooms.directory(&wanted).await?.into()))
 }
 

@@ -3,20 +3,23 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use ruma::api::client::{
-    session::{
-        get_login_token,
-        get_login_types::{
-            self,
-            v3::{LoginType, PasswordLoginType, TokenLoginType},
+use ruma::{
+    OwnedUserId,
+    api::client::{
+        session::{
+            get_login_token,
+            get_login_types::{
+                self,
+                v3::{ApplicationServiceLoginType, LoginType, PasswordLoginType, TokenLoginType},
+            },
+            login::{
+                self,
+                v3::{ApplicationService, DiscoveryInfo, HomeserverInfo, LoginInfo, Password},
+            },
+            logout, logout_all, refresh_token,
         },
-        login::{
-            self,
-            v3::{DiscoveryInfo, HomeserverInfo, LoginInfo, Password},
-        },
-        logout, logout_all, refresh_token,
+        uiaa::{MatrixUserIdentifier, UserIdentifier},
     },
-    uiaa::{MatrixUserIdentifier, UserIdentifier},
 };
 
 use super::amended::{Amended, LoginHasType};
@@ -24,7 +27,7 @@ use crate::{
     config::Config,
     error::{Error, Kind, Result},
     http::{
-        authenticate::{Caller, LockedOrNot},
+        authenticate::{Caller, LockedOrNot, MaybeService},
         client_address::ClientAddress,
         endpoint::{Answer, Reply, Request},
         rate_limit::{Client, Limit, RateLimits},
@@ -36,20 +39,26 @@ use crate::{
 pub async fn flows(_: Request<get_login_types::v3::Request>) -> Answer<get_login_types::v3::Response> {
     let mut token = TokenLoginType::new();
     token.get_login_token = true;
-    let flows = vec![LoginType::Password(PasswordLoginType::new()), LoginType::Token(token)];
+    let flows = vec![
+        LoginType::Password(PasswordLoginType::new()),
+        LoginType::Token(token),
+        LoginType::ApplicationService(ApplicationServiceLoginType::new()),
+    ];
     Ok(Reply(get_login_types::v3::Response::new(flows)))
 }
 
 pub async fn login(
-    State(config): State<Arc<Config>>,
-    State(rate_limits): State<RateLimits>,
+    (State(config), State(rate_limits)): (State<Arc<Config>>, State<RateLimits>),
     State(accounts): State<Accounts>,
     State(login_tokens): State<LoginTokens>,
     State(sessions): State<Sessions>,
     ClientAddress(address): ClientAddress,
+    service: MaybeService,
     Request(Amended(request)): Request<Amended<LoginHasType>>,
 ) -> Answer<login::v3::Response> {
-    rate_limits.spend(Limit::Login, address)?;
+    if !matches!(request.login_info, LoginInfo::ApplicationService(_)) {
+        rate_limits.spend(Limit::Login, address)?;
+    }
     let user = match &request.login_info {
         LoginInfo::Password(password) => {
             let identifier = identifier(password)?;
@@ -65,6 +74,7 @@ pub async fn login(
             user.ok_or_else(|| Error::internal("nobody has the right password"))?
         }
         LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,
+        LoginInfo::ApplicationService(info) => user_of_service(&accounts, service, info)?,
         _ => return Err(Kind::Unknown.with("This server does not know this way to log in.")),
     };
     let refreshing = if request.refresh_token { Refreshing::Supported } else { Refreshing::Unsupported };
@@ -77,6 +87,22 @@ pub async fn login(
     response.expires_in = grant.expires_in;
     response.well_known = config.well_known.client.clone().map(|url| DiscoveryInfo::new(HomeserverInfo::new(url)));
     Ok(Reply(response))
+}
+
+/// Whom an application service logs in as, which may be any user of its namespaces.
+fn user_of_service(accounts: &Accounts, service: MaybeService, info: &ApplicationService) -> Result<OwnedUserId> {
+    let service = service.require()?;
+    #[expect(deprecated, reason = "older bridges still name their user this way")]
+    let name = match (&info.identifier, &info.user) {
+        (Some(UserIdentifier::Matrix(identifier)), _) => &identifier.user,
+        (None, Some(user)) => user,
+        _ => return Err(Kind::MissingParam.with("The user is not named by a user id.")),
+    };
+    let user = accounts.user_called(name)?;
+    match service.has_user(&user) {
+        true => Ok(user),
+        false => Err(Kind::Exclusive.with("This user is outside of the namespaces of the application service.")),
+    }
 }
 
 /// Whom the client names, in today's way or in that of r0.

@@ -11,6 +11,7 @@ use ruma::api::client::{
 
 use super::join_content::WithContent;
 use crate::{
+    delivery::Bridges,
     error::{Error, Result},
     http::{
         authenticate::Caller,
@@ -34,6 +35,7 @@ pub async fn joined_rooms(
 pub async fn invite(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(bridges): State<Bridges>,
     caller: Caller,
     Request(request): Request<invite_user::v3::Request>,
 ) -> Answer<invite_user::v3::Response> {
@@ -41,6 +43,7 @@ pub async fn invite(
     let invite_user::v3::InvitationRecipient::UserId(invited) = request.recipient else {
         return Err(Error::invalid("This server has no identity server; invite people by their user id."));
     };
+    bridges.ask_for_user(&invited.user_id).await?;
     rooms.invite(&request.room_id, &caller.user_id, &invited.user_id, invited.reason).await?;
     Ok(Reply(invite_user::v3::Response::new()))
 }
@@ -60,11 +63,13 @@ pub async fn join(
 pub async fn join_by_id_or_alias(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(bridges): State<Bridges>,
     caller: Caller,
     Request(WithContent { request, content }): Request<WithContent<join_room_by_id_or_alias::v3::Request>>,
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
     caller.spend(&rate_limits, Limit::Joins)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
+    bridges.ask_for_room(&request.room_id_or_alias).await?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.join_with(&room_id, &caller.user_id, request.reason, content).await?;
     Ok(Reply(join_room_by_id_or_alias::v3::Response::new(room_id)))
@@ -73,10 +78,12 @@ pub async fn join_by_id_or_alias(
 pub async fn knock(
     State(rooms): State<Rooms>,
     State(rate_limits): State<RateLimits>,
+    State(bridges): State<Bridges>,
     caller: Caller,
     Request(request): Request<knock_room::v3::Request>,
 ) -> Answer<knock_room::v3::Response> {
     caller.spend(&rate_limits, Limit::Joins)?;
+    bridges.ask_for_room(&request.room_id_or_alias).await?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.knock(&room_id, &caller.user_id, request.reason).await?;
     Ok(Reply(knock_room::v3::Response::new(room_id)))

@@ -5,6 +5,7 @@ mod account_data;
 mod admin;
 mod aliases;
 mod amended;
+mod appservice;
 mod as_sent;
 mod content_disposition;
 mod context;
@@ -129,6 +130,9 @@ fn accounts() -> Router<App> {
         .endpoint(devices::rename)
         .endpoint(devices::delete)
         .endpoint(devices::delete_many)
+        // Application services
+        .endpoint(appservice::ping)
+        .endpoint(appservice::set_network_visibility)
         // OpenID
         .endpoint(openid::request_token)
         .endpoint(openid::user_info)

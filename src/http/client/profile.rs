@@ -7,6 +7,7 @@ use ruma::{
 };
 
 use crate::{
+    delivery::Bridges,
     error::Error,
     http::{
         authenticate::Caller,
@@ -17,8 +18,10 @@ use crate::{
 
 pub async fn get(
     State(profiles): State<Profiles>,
+    State(bridges): State<Bridges>,
     Request(request): Request<get_profile::v3::Request>,
 ) -> Answer<get_profile::v3::Response> {
+    bridges.ask_for_user(&request.user_id).await?;
     let mut response = get_profile::v3::Response::new();
     response.data = profiles.get(&request.user_id).await?;
     Ok(Reply(response))
@@ -26,8 +29,10 @@ pub async fn get(
 
 pub async fn get_field(
     State(profiles): State<Profiles>,
+    State(bridges): State<Bridges>,
     Request(request): Request<get_profile_field::v3::Request>,
 ) -> Answer<get_profile_field::v3::Response> {
+    bridges.ask_for_user(&request.user_id).await?;
     let profile = profiles.get(&request.user_id).await?;
     let missing = || Error::not_found("The profile has no such field.");
     let value = profile.get(request.field.as_str()).ok_or_else(missing)?;

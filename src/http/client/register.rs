@@ -9,7 +9,7 @@ use ruma::{
     api::client::{
         account::{
             check_registration_token_validity, get_username_availability,
-            register::{self, RegistrationKind},
+            register::{self, LoginType, RegistrationKind},
         },
         uiaa::AuthData,
     },
@@ -20,6 +20,7 @@ use super::amended::{Amended, OldCredentials};
 use crate::{
     error::{Kind, Result},
     http::{
+        authenticate::MaybeService,
         client_address::ClientAddress,
         endpoint::{Answer, Reply, Request},
         json::Json,
@@ -53,13 +54,16 @@ pub async fn register(
     State(interactive_auth): State<InteractiveAuth>,
     State(sessions): State<Sessions>,
     ClientAddress(address): ClientAddress,
+    service: MaybeService,
     Request(Amended(request)): Request<Amended<OldCredentials<register::v3::Request>>>,
 ) -> Result<Json<Registered>> {
     if request.kind == RegistrationKind::Guest {
         return Err(Kind::GuestAccessForbidden.with("This server has no guests."));
     }
-    if request.login_type.is_some() {
-        return Err(Kind::Unknown.with("This server has no application services."));
+    match &request.login_type {
+        None => {}
+        Some(LoginType::ApplicationService) => return register_ghost(&registration, &sessions, service, request).await,
+        Some(_) => return Err(Kind::Unknown.with("This server does not know this way to register.")),
     }
     let flows = registration.flows()?;
     check(&registration, &request).await?;
@@ -70,21 +74,46 @@ pub async fn register(
     let register = Operation::of_stranger("register").with_address_for(Purpose::Register);
     let proof = interactive_auth.authorise(register, &flows, request.auth.as_ref()).await?;
 
-    let password = request.password.ok_or_else(|| Kind::MissingParam.with("A password is needed."))?;
+    let password = request.password.clone().ok_or_else(|| Kind::MissingParam.with("A password is needed."))?;
     let new = NewAccount {
-        username: request.username,
+        username: request.username.clone(),
         password: Some(password),
         display_name: None,
         admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
     };
     let user = registration.register_with(new, proof.address.as_ref()).await?;
-    if request.inhibit_login {
-        return Ok(Json(Registered::without_session(user)));
-    }
+    begin(&sessions, user, request.inhibit_login, session_of(request)).await
+}
+
+/// Makes an account for an application service, whose users have no passwords.
+async fn register_ghost(
+    registration: &Registration,
+    sessions: &Sessions,
+    service: MaybeService,
+    request: register::v3::Request,
+) -> Result<Json<Registered>> {
+    let new = NewAccount {
+        admission: Admission::Appservice(service.require()?),
+        username: Some(request.username.clone().ok_or_else(|| Kind::MissingParam.with("A username is needed."))?),
+        password: None,
+        display_name: None,
+    };
+    let user = registration.register(new).await?;
+    begin(sessions, user, request.inhibit_login, session_of(request)).await
+}
+
+/// Begins the first session of a new account, if its client wants one.
+async fn begin(sessions: &Sessions, user: OwnedUserId, inhibited: bool, device: NewDevice) -> Result<Json<Registered>> {
+    Ok(Json(match inhibited {
+        true => Registered::without_session(user),
+        false => Registered::with_session(sessions.start(&user, device).await?),
+    }))
+}
+
+/// The device that registers.
+fn session_of(request: register::v3::Request) -> NewDevice {
     let refreshing = if request.refresh_token { Refreshing::Supported } else { Refreshing::Unsupported };
-    let device =
-        NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name, refreshing };
-    Ok(Json(Registered::with_session(sessions.start(&user, device).await?)))
+    NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name, refreshing }
 }
 
 /// Finds what is wrong with the account before the user authenticates in vain.

@@ -42,7 +42,8 @@ pub async fn send(
     let sender = (&*caller.user_id, &*caller.device_id);
     let kind = request.event_type.to_string().into();
     let content = request.body.into_json();
-    let event_id = rooms.send_message(&request.room_id, sender, kind, &request.txn_id, content).await?;
+    let timestamp = caller.timestamp(request.timestamp);
+    let event_id = rooms.send_message_at(&request.room_id, sender, kind, &request.txn_id, content, timestamp).await?;
     presence.act(&caller.user_id).await;
     Ok(Reply(send_message_event::v3::Response::new(event_id)).into_response())
 }

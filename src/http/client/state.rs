@@ -63,8 +63,10 @@ pub async fn set(
         };
         return Ok(send_later(&rooms, &presence, &caller, request).await?.into_response());
     }
+    let timestamp = caller.timestamp(request.timestamp);
     let place = (request.event_type, request.state_key.as_str());
-    let event_id = rooms.set_state(&request.room_id, &caller.user_id, place, request.body.into_json()).await?;
+    let event_id =
+        rooms.set_state_at(&request.room_id, &caller.user_id, place, request.body.into_json(), timestamp).await?;
     presence.act(&caller.user_id).await;
     Ok(Reply(send_state_event::v3::Response::new(event_id)).into_response())
 }

@@ -100,7 +100,7 @@ impl Rooms {
         };
         let room = self.room(room_id).await.map_err(as_not_in_room)?;
         let place = (&kind.as_str().into(), state_key.as_str());
-        self.try_to_set_state(&room, user, place, &content, Some(waiting)).await.map(drop)
+        self.try_to_set_state(&room, user, place, &content, (Some(waiting), None)).await.map(drop)
     }
 
     /// Ends a wait without sending anything.

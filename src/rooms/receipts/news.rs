@@ -48,6 +48,17 @@ impl Rooms {
         contents(rows.into_iter().map(|(_, receipt)| receipt).filter(known).collect())
     }
 
+    /// The receipt that came at `position`, whoever may know of it; `None` if a later one of the reader took its place.
+    pub async fn receipt_at(
+        &self,
+        snapshot: &Snapshot,
+        room_id: &RoomId,
+        position: Position,
+    ) -> Result<Option<ReceiptEventContent>> {
+        let receipt = RECEIPTS_BY_POSITION.get(snapshot, (room_id, position)).await?;
+        Ok(contents(receipt.into_iter().collect())?.pop())
+    }
+
     /// Whether a receipt came in a room after `since`, be it private or not.
     pub(in crate::rooms) async fn has_receipt_since(
         &self,

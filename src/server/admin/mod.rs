@@ -11,11 +11,12 @@ use ruma::{OwnedUserId, UserId};
 use tracing::info;
 
 pub use self::{
-    protocol::{AdminAnswer, AdminRequest, AdminResponse, TokenSummary, UserSummary},
+    protocol::{AdminAnswer, AdminRequest, AdminResponse, AppserviceSummary, TokenSummary, UserSummary},
     socket::{AdminSocket, ask},
 };
 use crate::{
     clock::Clock,
+    delivery::{Bridges, appservices::Standing},
     error::{Error, Result},
     rooms::{Notice, Rooms},
     users::{
@@ -33,6 +34,8 @@ pub struct Admin {
     registration_tokens: RegistrationTokens,
     rooms: Rooms,
     clock: Clock,
+    /// `None` where nobody has built what tells application services.
+    bridges: Option<Bridges>,
 }
 
 impl Admin {
@@ -45,7 +48,14 @@ impl Admin {
             registration_tokens: users.registration_tokens.clone(),
             rooms,
             clock,
+            bridges: None,
         }
+    }
+
+    /// The same service, which also knows of application services.
+    #[must_use]
+    pub fn with_bridges(self, bridges: Bridges) -> Self {
+        Self { bridges: Some(bridges), ..self }
     }
 
     /// Carries out `request`.
@@ -63,6 +73,12 @@ impl Admin {
             AdminRequest::CreateToken { token, uses_allowed, expires_in, role } => {
                 let expires_at = expires_in.map(|after| self.clock.millis() + after.as_millis() as u64);
                 self.create_token(NewRegistrationToken { token, uses_allowed, expires_at, role }).await
+            }
+            AdminRequest::ListAppservices => self.list_appservices().await,
+            AdminRequest::ReloadAppservices => {
+                let count = self.bridges.as_ref().map_or(Ok(0), Bridges::reload)?;
+                info!(count, "the operator had the registrations of application services read again");
+                Ok(AdminResponse::Reloaded(count))
             }
             AdminRequest::ListTokens => self.list_tokens().await,
             AdminRequest::RevokeToken { token } => self.revoke_token(token).await,
@@ -114,6 +130,21 @@ impl Admin {
         self.accounts.set_role(&user, role).await?;
         info!(%user, ?role, "the operator changed what an account may do");
         Ok(AdminResponse::User(user))
+    }
+
+    async fn list_appservices(&self) -> Result<AdminResponse> {
+        let summary = |Standing { appservice, behind, failing }: Standing| AppserviceSummary {
+            id: appservice.id.clone(),
+            sender: appservice.sender.clone(),
+            url: appservice.url.clone(),
+            behind,
+            failing,
+        };
+        let standings = match &self.bridges {
+            Some(bridges) => bridges.standings().await?,
+            None => Vec::new(),
+        };
+        Ok(AdminResponse::Appservices(standings.into_iter().map(summary).collect()))
     }
 
     async fn create_token(&self, new: NewRegistrationToken) -> Result<AdminResponse> {

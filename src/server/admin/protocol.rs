@@ -71,6 +71,10 @@ pub enum AdminRequest {
         /// What to say.
         text: String,
     },
+    /// List the application services.
+    ListAppservices,
+    /// Read the registrations of application services again.
+    ReloadAppservices,
 }
 
 /// The answer to an [`AdminRequest`] that was carried out; a sentence for the operator otherwise.
@@ -90,6 +94,25 @@ pub enum AdminResponse {
     Tokens(Vec<TokenSummary>),
     /// How many users were told something.
     Told(usize),
+    /// All application services.
+    Appservices(Vec<AppserviceSummary>),
+    /// How many registrations there are now.
+    Reloaded(usize),
+}
+
+/// An application service as the operator sees it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AppserviceSummary {
+    /// What it is called.
+    pub id: String,
+    /// Its own user.
+    pub sender: OwnedUserId,
+    /// Where it is called, if it is.
+    pub url: Option<String>,
+    /// How many changes it has yet to be told of, or at least passed by; `None` if it is told nothing.
+    pub behind: Option<u64>,
+    /// For how long it could not be told, and why.
+    pub failing: Option<(Duration, String)>,
 }
 
 /// An account as the operator sees it.

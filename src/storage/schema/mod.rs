@@ -3,6 +3,7 @@
 //! Ids are never reused: storage 1–9, streams 10–19, users 20–59, rooms 60–119, presence 120–129, encryption 130–149,
 //! media 150–169, delivery 170–189, what comes later from 190.
 
+pub mod appservices;
 pub mod delayed_events;
 pub mod delivery;
 pub mod encryption;
@@ -23,6 +24,7 @@ pub(super) use meta::{META, NEWEST_POSITION, SCHEMA_VERSION};
 
 /// Every table, one list per file of this folder.
 pub const ALL: &[&[TableInfo]] = &[
+    appservices::TABLES,
     delayed_events::TABLES,
     delivery::TABLES,
     encryption::TABLES,

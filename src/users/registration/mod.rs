@@ -4,6 +4,8 @@ mod shared_secret;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use ruma::{
     OwnedUserId, UserId,
     api::client::uiaa::{AuthFlow, AuthType},
@@ -20,6 +22,7 @@ use super::{
     usernames,
 };
 use crate::{
+    appservices::{Appservice, Appservices},
     clock::Clock,
     config::{self, RegistrationEmail, RegistrationMode},
     error::{Error, Kind, Result},
@@ -42,6 +45,7 @@ pub struct Registration {
     tokens: RegistrationTokens,
     third_party_ids: ThirdPartyIds,
     nonces: Nonces,
+    appservices: Appservices,
     options: config::Registration,
 }
 
@@ -67,6 +71,8 @@ pub enum Admission {
     Token(String),
     /// Somebody with power over the server wants it, and says what the account may do.
     Granted(Role),
+    /// The application service may, whose user it is.
+    Appservice(Arc<Appservice>),
 }
 
 impl Registration {
@@ -79,7 +85,32 @@ impl Registration {
         clock: Clock,
         options: config::Registration,
     ) -> Self {
-        Self { store, accounts, tokens, third_party_ids, nonces: Nonces::new(clock), options }
+        let appservices = Appservices::none(accounts.server_name());
+        Self { store, accounts, tokens, third_party_ids, nonces: Nonces::new(clock), appservices, options }
+    }
+
+    /// The same registration, where `appservices` have names to themselves.
+    #[must_use]
+    pub(super) fn with_appservices(self, appservices: Appservices) -> Self {
+        Self { appservices, ..self }
+    }
+
+    /// Makes the account of an application service's own user, unless it is there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Registration::register`], but not if there is one.
+    pub async fn found_sender(&self, appservice: &Arc<Appservice>) -> Result<()> {
+        let new = NewAccount {
+            username: Some(appservice.sender.localpart().to_owned()),
+            password: None,
+            display_name: None,
+            admission: Admission::Appservice(appservice.clone()),
+        };
+        match self.register(new).await {
+            Err(error) if error.kind == Kind::UserInUse => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 
     /// The ways in which a client can prove that it may register, of which it chooses one.
@@ -131,8 +162,16 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// `InvalidUsername` if no account may have this name, `UserInUse` if one has it or once had it.
+    /// `InvalidUsername` if no account may have this name, `UserInUse` if one has it or once had it, `Exclusive` if an
+    /// application service has it to itself.
     pub async fn available(&self, username: &str) -> Result<OwnedUserId> {
+        let user = self.free(username).await?;
+        self.appservices.check_user(&user, None)?;
+        Ok(user)
+    }
+
+    /// The id that `username` would get, if nobody has it.
+    async fn free(&self, username: &str) -> Result<OwnedUserId> {
         let user = usernames::new_user_id(username, self.accounts.server_name())?;
         match self.accounts.get(&user).await? {
             Some(_) => Err(taken()),
@@ -166,9 +205,15 @@ impl Registration {
     /// is not, or no longer, valid; `AddressInUse` or `AddressUnproven` if the address cannot be the account's.
     pub async fn register_with(&self, new: NewAccount, address: Option<&ValidatedAddress>) -> Result<OwnedUserId> {
         let user = match &new.username {
-            Some(username) => self.available(username).await?,
+            Some(username) => self.free(username).await?,
             None => usernames::new_user_id(&secrets::random_text(CHOSEN_LENGTH), self.accounts.server_name())?,
         };
+        match &new.admission {
+            Admission::Open | Admission::Token(_) => self.appservices.check_user(&user, None)?,
+            Admission::Appservice(appservice) => self.appservices.check_user(&user, Some(appservice))?,
+            // The operator knows which bridges there are.
+            Admission::Granted(_) => {}
+        }
         let password_hash = match &new.password {
             Some(password) => Some(self.accounts.passwords().hash(password).await?),
             None => None,
@@ -190,7 +235,7 @@ impl Registration {
         }
         let mut batch = Batch::new();
         let role = match &new.admission {
-            Admission::Open => Role::User,
+            Admission::Open | Admission::Appservice(_) => Role::User,
             Admission::Token(token) => self.tokens.spend(&mut batch, &snapshot, token).await?,
             Admission::Granted(role) => *role,
         };

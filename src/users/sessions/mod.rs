@@ -2,6 +2,7 @@
 
 mod devices;
 mod last_seen;
+mod lent;
 mod tokens;
 mod upper_layers;
 

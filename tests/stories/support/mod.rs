@@ -1,6 +1,7 @@
 //! Makes stories read like a chat: a real server in a folder of its own, and people who talk to it over HTTP.
 
 mod answer;
+mod appservice;
 mod connection;
 mod eventually;
 mod files;
@@ -16,6 +17,7 @@ mod website;
 
 pub use self::{
     answer::Answer,
+    appservice::{Appservice, registrations, with_registrations},
     connection::{Connection, encode},
     eventually::{PATIENCE, eventually},
     files::{FileAnswer, files_in, id_of},

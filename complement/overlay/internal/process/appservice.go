@@ -8,15 +8,23 @@ import (
 	"github.com/matrix-org/complement/b"
 )
 
-// writeRegistrations writes one registration file for each application service into the server's folder.
+// writeRegistrations writes one registration file for each application service into a folder of the server.
 func writeRegistrations(server *server, services []b.ApplicationService) error {
+	if err := os.MkdirAll(server.registrations(), 0o755); err != nil {
+		return err
+	}
 	for _, service := range services {
-		path := filepath.Join(server.folder, service.ID+".yaml")
+		path := filepath.Join(server.registrations(), service.ID+".yaml")
 		if err := os.WriteFile(path, []byte(registration(service)), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// registrations is the folder that the server reads registrations from.
+func (s *server) registrations() string {
+	return filepath.Join(s.folder, "appservices")
 }
 
 // registration describes a service that may be any user, and shares them all with others.

@@ -25,6 +25,9 @@ address = "%s:%d"
 address = "%s:%d"
 tls = { certificate = %q, key = %q }
 
+[appservices]
+folder = %q
+
 [outgoing]
 allowed_addresses = ["127.0.0.0/8", "::1"]
 extra_certificate_authorities = [%q]
@@ -35,6 +38,7 @@ resolve_names = false
 		commonConfig,
 		s.address, clientPort,
 		s.address, federationPort, s.certificatePath(), s.keyPath(),
+		s.registrations(),
 		s.authority, s.network())
 }
 

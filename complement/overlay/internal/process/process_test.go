@@ -165,7 +165,7 @@ func TestABlueprintsApplicationServiceHasATokenAndARegistration(t *testing.T) {
 		}},
 	}))
 	bot := deployment.AppServiceUser(t, "hs1", "@bot:hs1")
-	written, err := os.ReadFile(filepath.Join(deployment.server(t, "hs1").folder, "bridge.yaml"))
+	written, err := os.ReadFile(filepath.Join(deployment.server(t, "hs1").registrations(), "bridge.yaml"))
 	if err != nil || !strings.Contains(string(written), fmt.Sprintf("as_token: %q", bot.AccessToken)) {
 		t.Errorf("the registration does not have the token %s: %s %v", bot.AccessToken, written, err)
 	}
