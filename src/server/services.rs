@@ -70,14 +70,7 @@ impl Ready {
             .with_user_belongings(encryption::USER_BELONGINGS)
             .with_appservices(&appservices);
         let encryption = Encryption::new(&store, &notifier, &clock, &users).with_appservices(&appservices);
-        let media = Media::new(
-            store.clone(),
-            clock.clone(),
-            shutdown.clone(),
-            config.server_name.clone(),
-            config.media.clone(),
-            &config.media_folder(),
-        )?;
+        let media = media(&config, &store, &clock, &shutdown)?;
         let outgoing = Outgoing::new(&config.outgoing)?;
         let previews =
             Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());
@@ -97,15 +90,7 @@ impl Ready {
             patience(&config.presence),
         )
         .await?;
-        let bridged = appservices::Sources {
-            appservices: appservices.clone(),
-            accounts: users.accounts.clone(),
-            sessions: users.sessions.clone(),
-            rooms: rooms.clone(),
-            presence: presence.clone(),
-            to_device: encryption.to_device.clone(),
-            keys: encryption.keys.clone(),
-        };
+        let bridged = bridge_sources(&appservices, &users, &encryption, &rooms, &presence);
         let waking = (notifier.clone(), ephemerals.clone());
         let bridges = Bridges::new(store.clone(), clock.clone(), waking, shutdown.clone(), bridged, &outgoing);
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
@@ -118,13 +103,7 @@ impl Ready {
             notifier.clone(),
             shutdown.clone(),
         )?;
-        let people = People::new(
-            store.clone(),
-            users.accounts.clone(),
-            users.profiles.clone(),
-            rooms.clone(),
-            PeopleSettings { everyone: config.user_directory.show_all_users },
-        );
+        let people = people(&config, &store, &users, &rooms);
         let sources = sync_sources(&users, &encryption, &rooms, &presence);
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
@@ -176,6 +155,35 @@ fn sync_sources(users: &Users, encryption: &Encryption, rooms: &Rooms, presence:
         to_device: encryption.to_device.clone(),
         keys: encryption.keys.clone(),
         thread_subscriptions: users.thread_subscriptions.clone(),
+    }
+}
+
+fn media(config: &Config, store: &Store, clock: &Clock, shutdown: &Shutdown) -> Result<Media> {
+    let (server_name, settings) = (config.server_name.clone(), config.media.clone());
+    Media::new(store.clone(), clock.clone(), shutdown.clone(), server_name, settings, &config.media_folder())
+}
+
+fn people(config: &Config, store: &Store, users: &Users, rooms: &Rooms) -> People {
+    let settings = PeopleSettings { everyone: config.user_directory.show_all_users };
+    People::new(store.clone(), users.accounts.clone(), users.profiles.clone(), rooms.clone(), settings)
+}
+
+/// What application services are told of.
+fn bridge_sources(
+    appservices: &Appservices,
+    users: &Users,
+    encryption: &Encryption,
+    rooms: &Rooms,
+    presence: &Presence,
+) -> appservices::Sources {
+    appservices::Sources {
+        appservices: appservices.clone(),
+        accounts: users.accounts.clone(),
+        sessions: users.sessions.clone(),
+        rooms: rooms.clone(),
+        presence: presence.clone(),
+        to_device: encryption.to_device.clone(),
+        keys: encryption.keys.clone(),
     }
 }
 

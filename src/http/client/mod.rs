@@ -71,7 +71,7 @@ const SLIDING_SYNC: &str = "/_matrix/client/unstable/org.matrix.simplified_msc35
 
 /// The client-server API.
 pub fn routes() -> Router<App> {
-    server().merge(accounts()).merge(rooms()).merge(people()).merge(encryption()).merge(files())
+    server().merge(accounts()).merge(rooms()).merge(looking_around()).merge(people()).merge(encryption()).merge(files())
 }
 
 /// What the server is and can do.
@@ -186,6 +186,29 @@ fn rooms() -> Router<App> {
         .endpoint(membership::kick)
         .endpoint(membership::ban)
         .endpoint(membership::unban)
+        // Room upgrades
+        .endpoint(upgrade::upgrade)
+        // Typing notifications
+        .endpoint(typing::set)
+        // Receipts
+        .endpoint(receipts::create)
+        // Read and unread markers
+        .endpoint(read_markers::set)
+        // Relationships between events, and threading
+        .endpoint(relations::all)
+        .endpoint(relations::of_relation)
+        .endpoint(relations::of_type)
+        .endpoint(relations::threads)
+        // Thread subscriptions (MSC4306, MSC4308)
+        .endpoint(thread_subscriptions::get)
+        .endpoint(thread_subscriptions::put)
+        .endpoint(thread_subscriptions::delete)
+        .endpoint(thread_subscriptions::changes)
+}
+
+/// Rooms that one is not in, and what lies beyond them.
+fn looking_around() -> Router<App> {
+    Router::new()
         // Published room directory
         .endpoint(directory::list)
         .endpoint(directory::search)
@@ -198,10 +221,6 @@ fn rooms() -> Router<App> {
         .route("/_matrix/client/unstable/im.nheko.summary/summary/{room_id_or_alias}", get(room_summary::get))
         // Spaces
         .endpoint(spaces::hierarchy)
-        // Room upgrades
-        .endpoint(upgrade::upgrade)
-        // Typing notifications
-        .endpoint(typing::set)
         // Room previews
         .endpoint(peek::room)
         .route(peek::EVENTS[0], get(peek::listen))
@@ -218,20 +237,6 @@ fn rooms() -> Router<App> {
         .endpoint(third_party_networks::users)
         .endpoint(third_party_networks::locations_of_alias)
         .endpoint(third_party_networks::users_of_id)
-        // Receipts
-        .endpoint(receipts::create)
-        // Read and unread markers
-        .endpoint(read_markers::set)
-        // Relationships between events, and threading
-        .endpoint(relations::all)
-        .endpoint(relations::of_relation)
-        .endpoint(relations::of_type)
-        .endpoint(relations::threads)
-        // Thread subscriptions (MSC4306, MSC4308)
-        .endpoint(thread_subscriptions::get)
-        .endpoint(thread_subscriptions::put)
-        .endpoint(thread_subscriptions::delete)
-        .endpoint(thread_subscriptions::changes)
 }
 
 /// What users show of themselves, and what they want for themselves.

@@ -52,11 +52,15 @@ impl Scene {
     }
 
     async fn send(&mut self, sender: &UserId, kind: TimelineEventType, content: Value) -> OwnedEventId {
+        self.try_to_send(sender, kind, content).await.unwrap()
+    }
+
+    async fn try_to_send(&mut self, sender: &UserId, kind: TimelineEventType, content: Value) -> Result<OwnedEventId> {
         let (content, transaction) = (to_raw_value(&content).unwrap(), self.sent.len().to_string());
         let sender = (sender, device_id!("D"));
-        let sent = self.rooms.send_message(&self.id, sender, kind, transaction.as_str().into(), content).await;
-        self.sent.push(sent.unwrap());
-        self.sent[self.sent.len() - 1].clone()
+        let sent = self.rooms.send_message(&self.id, sender, kind, transaction.as_str().into(), content).await?;
+        self.sent.push(sent.clone());
+        Ok(sent)
     }
 
     async fn say(&mut self, sender: &UserId, more: Value) -> OwnedEventId {

@@ -5,7 +5,7 @@ use ruma::{
     OwnedEventId, UserId,
     api::client::push::get_notifications::v3::Notification,
     device_id,
-    events::receipt::ReceiptThread,
+    events::{TimelineEventType, receipt::ReceiptThread},
     push::{Action, NewPushRule, NewSimplePushRule, RuleKind},
 };
 use serde_json::{Value, json, value::to_raw_value};
@@ -115,7 +115,8 @@ impl Scene {
         if let Some((kind, event)) = about.filter(|_| !self.sent.is_empty()) {
             content["m.relates_to"] = json!({ "rel_type": kind, "event_id": event.get(&self.sent) });
         }
-        self.say(who, content).await;
+        // A thread at an event that is in one itself is refused, which changes nothing.
+        self.try_to_send(who, TimelineEventType::RoomMessage, content).await.ok();
     }
 
     /// Everybody's counts, which are the same when the memory of them is lost.
