@@ -55,9 +55,10 @@ impl Filters {
     ///
     /// `BadJson` if it is no filter.
     pub async fn create(&self, user: &UserId, filter: &RawValue) -> Result<String> {
-        Filter::parse(filter.get()).map_err(|cause| Kind::BadJson.with(format!("This is no filter: {cause}.")))?;
+        let not_one = |cause: serde_json::Error| Kind::BadJson.with(format!("This is no filter: {cause}."));
+        Filter::parse(filter.get()).map_err(not_one)?;
         // Spaces and the order of keys make no other filter.
-        let json: Value = serde_json::from_str(filter.get()).map_err(Error::internal)?;
+        let json: Value = serde_json::from_str(filter.get()).map_err(not_one)?;
         let id = Base64::<UrlSafe, _>::new(&Sha256::digest(json.to_string())[..ID_BYTES]).encode();
         if !FILTERS.exists(&self.store.snapshot(), (user, &id)).await? {
             let mut batch = Batch::new();
@@ -113,6 +114,8 @@ mod tests {
         assert_eq!(filters.as_sent(alice, &id).await.unwrap().get(), sent.get());
         let wrong = filter(r#"{"room":{"timeline":{"related_by_senders":"@a:b"}}}"#);
         assert_eq!(filters.create(alice, &wrong).await.unwrap_err().kind, Kind::BadJson);
+        // A number beyond all numbers, in a field that nobody knows.
+        assert_eq!(filters.create(alice, &filter(r#"{"x":-1e400}"#)).await.unwrap_err().kind, Kind::BadJson);
         for (user, id) in [(user_id!("@bob:example.org"), &*id), (alice, "nonsense"), (alice, "")] {
             assert_eq!(filters.current(user, id).await.unwrap_err().kind, Kind::NotFound);
         }
