@@ -1,6 +1,9 @@
 //! A room in memory for the tests of this layer: it drafts, signs, checks and applies events, and keeps only the state.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, ServerName, UInt, UserId,
@@ -75,6 +78,7 @@ impl Room {
             redacts: None,
             prev_events: vec![],
             auth_events: vec![],
+            references: BTreeMap::new(),
             depth: 1,
             origin_server_ts: MilliSecondsSinceUnixEpoch(UInt::from(1_700_000_000u32)),
         };
@@ -101,11 +105,15 @@ impl Room {
             redacts: None,
             prev_events: vec![self.newest.id.clone()],
             auth_events: vec![],
+            references: BTreeMap::new(),
             depth: self.newest.depth + 1,
             origin_server_ts: MilliSecondsSinceUnixEpoch(self.newest.origin_server_ts.0 + UInt::from(1000u32)),
         };
         let places = auth_rules::auth_types(self.rules, &draft)?;
-        draft.auth_events = places.iter().filter_map(|(kind, key)| Some(self.at(kind, key)?.id.clone())).collect();
+        let auth_events: Vec<_> = places.iter().filter_map(|(kind, key)| self.at(kind, key)).collect();
+        draft.auth_events = auth_events.iter().map(|event| event.id.clone()).collect();
+        let named = auth_events.iter().chain([&self.newest]);
+        draft.references = named.filter_map(|event| Some((event.id.clone(), event.reference_hash.clone()?))).collect();
         Ok(draft)
     }
 

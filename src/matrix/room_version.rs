@@ -12,8 +12,9 @@ pub const DEFAULT: RoomVersionId = RoomVersionId::V12;
 
 /// Every room version the server can take part in, oldest first.
 ///
-/// Versions 1 and 2 are absent: their event ids are not hashes, and version 1 has its own state resolution.
-pub const SUPPORTED: [RoomVersionId; 10] = [
+/// Version 1 is absent, since it has its own state resolution.
+pub const SUPPORTED: [RoomVersionId; 11] = [
+    RoomVersionId::V2,
     RoomVersionId::V3,
     RoomVersionId::V4,
     RoomVersionId::V5,
@@ -42,6 +43,7 @@ pub fn has_owned_state(version: &RoomVersionId) -> bool {
 /// [`Kind::UnsupportedRoomVersion`] when the version is neither in [`SUPPORTED`] nor [`OWNED_STATE`].
 pub fn rules(version: &RoomVersionId) -> Result<&'static RoomVersionRules> {
     Ok(match version {
+        RoomVersionId::V2 => &RoomVersionRules::V2,
         RoomVersionId::V3 => &RoomVersionRules::V3,
         RoomVersionId::V4 => &RoomVersionRules::V4,
         RoomVersionId::V5 => &RoomVersionRules::V5,
@@ -61,7 +63,7 @@ pub fn rules(version: &RoomVersionId) -> Result<&'static RoomVersionRules> {
 
 /// What the server tells clients about a version in `m.room_versions`; `None` when it does not support it.
 ///
-/// Versions 3 to 5 do not pin down how numbers are written in JSON, so the server takes part in such rooms and
+/// Versions 2 to 5 do not pin down how numbers are written in JSON, so the server takes part in such rooms and
 /// advises against making new ones.
 pub fn stability(version: &RoomVersionId) -> Option<RoomVersionStability> {
     let rules = rules(version).ok()?;
@@ -94,7 +96,7 @@ mod tests {
     fn versions_without_strict_json_are_not_recommended() {
         let stable: Vec<_> =
             SUPPORTED.into_iter().filter(|v| stability(v) == Some(RoomVersionStability::Stable)).collect();
-        assert_eq!(stable, SUPPORTED[3..]);
+        assert_eq!(stable, SUPPORTED[4..]);
     }
 
     #[test]
@@ -106,7 +108,7 @@ mod tests {
 
     #[test]
     fn other_versions_are_refused() {
-        for version in ["1", "2", "13", "org.example.experiment"] {
+        for version in ["1", "13", "org.example.experiment"] {
             let version = RoomVersionId::try_from(version).unwrap();
             assert_eq!(rules(&version).unwrap_err().kind, Kind::UnsupportedRoomVersion);
             assert_eq!(stability(&version), None);

@@ -141,6 +141,7 @@ impl Writer {
         self.quiet.extend(typing::ended_by(&event).map(ToOwned::to_owned));
         Log::append(&mut self.batch, self.taken, &Change::Event { room: room_id, member });
         self.state.heads = vec![event.id.clone()];
+        self.state.head_hashes = event.reference_hash.iter().map(|hash| (event.id.clone(), hash.clone())).collect();
         self.state.depth += 1;
         self.state.set(event.clone());
         self.taken += 1;

@@ -1,5 +1,7 @@
 //! Turns what a user wants to say into a signed event that fits the room at this moment.
 
+use std::collections::BTreeMap;
+
 use ruma::{
     MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedUserId, UserId,
     events::{StateEventType, TimelineEventType},
@@ -67,7 +69,11 @@ impl Rooms {
         };
         let types = auth_rules::auth_types(room.rules, &draft)?;
         let auth_events = types.iter().filter_map(|(kind, key)| state.get(kind, key));
-        draft.auth_events = auth_events.map(|event| event.id.clone()).collect();
+        draft.references.clone_from(&state.head_hashes);
+        for event in auth_events {
+            draft.auth_events.push(event.id.clone());
+            draft.references.extend(event.reference_hash.iter().map(|hash| (event.id.clone(), hash.clone())));
+        }
         seal(draft, room.rules, &self.shared.settings.server_name, &self.shared.key)
     }
 
@@ -82,6 +88,7 @@ impl Rooms {
             redacts: intent.redacts.clone(),
             prev_events: Vec::new(),
             auth_events: Vec::new(),
+            references: BTreeMap::new(),
             depth: 1,
             origin_server_ts: intent.timestamp.unwrap_or_else(|| self.shared.clock.now()),
         }

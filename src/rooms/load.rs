@@ -1,12 +1,12 @@
 //! Brings rooms from storage into memory, once, however many ask at the same time.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use quick_cache::sync::Cache;
-use ruma::{OwnedRoomId, RoomId, room_version_rules::RoomVersionRules};
+use ruma::{OwnedEventId, OwnedRoomId, RoomId, room_version_rules::RoomVersionRules};
 
 use super::{Room, RoomState, Rooms};
 use crate::{
@@ -110,6 +110,9 @@ async fn load_state(snapshot: &Snapshot, id: &RoomId, rules: &RoomVersionRules, 
     let orders = places.into_iter().map(|place| place.map(|place| (id, place.order)));
     let orders = orders.collect::<Option<Vec<_>>>().ok_or_else(|| damaged(id))?;
     let mut state = RoomState::attached_to(row.heads, row.depth);
+    if rules.event_format.require_event_id {
+        state.head_hashes = hashes(snapshot, id, rules, &state.heads).await?;
+    }
     for event in TIMELINE.get_many(snapshot, orders).await? {
         let event = event.ok_or_else(|| damaged(id))?;
         let header = event.header;
@@ -118,6 +121,23 @@ async fn load_state(snapshot: &Snapshot, id: &RoomId, rules: &RoomVersionRules, 
     }
     state.position = snapshot.position();
     Ok(state)
+}
+
+/// The reference hashes of events of a room.
+async fn hashes(
+    snapshot: &Snapshot,
+    id: &RoomId,
+    rules: &RoomVersionRules,
+    events: &[OwnedEventId],
+) -> Result<BTreeMap<OwnedEventId, Box<str>>> {
+    let mut hashes = BTreeMap::new();
+    for event_id in events {
+        let place = EVENT_PLACES.get(snapshot, (event_id,)).await?.ok_or_else(|| damaged(id))?;
+        let row = TIMELINE.get(snapshot, (id, place.order)).await?.ok_or_else(|| damaged(id))?;
+        let event = Event::parse(event_id.clone(), id.to_owned(), &row.json, rules)?;
+        hashes.extend(event.reference_hash.map(|hash| (event_id.clone(), hash)));
+    }
+    Ok(hashes)
 }
 
 /// The error of a state row whose event is not there.

@@ -1,6 +1,6 @@
 //! A room's state as a persistent map: cheap to clone, so that readers keep the version they took while writers go on.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::{HashMap, OrdMap, OrdSet};
 use ruma::{
@@ -17,6 +17,8 @@ pub struct RoomState {
     pub position: Position,
     /// The `prev_events` of the next event.
     pub heads: Vec<OwnedEventId>,
+    /// Their reference hashes, in rooms where the next event has to name these.
+    pub head_hashes: BTreeMap<OwnedEventId, Box<str>>,
     /// The greatest depth among the heads.
     pub depth: u64,
     /// The users who are joined.

@@ -101,7 +101,7 @@ impl People {
     }
 
     /// Those whose names or ids have each word of `typed` in them and of whom `searcher` may know, those first with whom they
-    /// share a room.
+    /// share a room. Nobody looks for themselves.
     ///
     /// # Errors
     ///
@@ -118,8 +118,11 @@ impl People {
         let snapshot = self.store.snapshot();
         let names = self.names(&snapshot).await?;
         let company = self.company(&snapshot, searcher).await?;
-        let mut found: Vec<(bool, Fit, &UserId)> =
-            names.having(&words).map(|(fit, user)| (!company.has(user), fit, user)).collect();
+        let mut found: Vec<(bool, Fit, &UserId)> = names
+            .having(&words)
+            .filter(|(_, user)| *user != searcher)
+            .map(|(fit, user)| (!company.has(user), fit, user))
+            .collect();
         // All that is needed of the order is its beginning; strangers may turn out to be unknown.
         let wanted = limit + STRANGERS;
         if found.len() > wanted {
@@ -187,7 +190,6 @@ impl People {
                 false => company.of_small_rooms.extend(state.joined.iter().cloned()),
             }
         }
-        company.of_small_rooms.insert(searcher.to_owned());
         Ok(company)
     }
 

@@ -100,3 +100,22 @@ async fn wishes_that_cannot_be_met_are_refused() {
     let rooms = alice.get("joined_rooms").await.expect_ok();
     assert_eq!(rooms["joined_rooms"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_room_of_version_2_goes_on_after_a_restart() {
+    let mut server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = alice.create_room_with(json!({"room_version": "2", "preset": "public_chat"})).await;
+    bob.join(&room).await;
+    let first = alice.send_text(&room, "one").await;
+    assert!(first.ends_with(":story.example"), "{first}");
+    server.kill_and_restart().await;
+    let second = bob.send_text(&room, "two").await;
+    alice.redact(&room, &second).await;
+    bob.put(&format!("rooms/{}/redact/{}/t1", encode(&room), encode(&first)), json!({}))
+        .await
+        .expect_error(403, "M_FORBIDDEN");
+    let texts: Vec<_> =
+        alice.messages(&room, 3).await.into_iter().map(|event| event["content"]["body"].clone()).collect();
+    assert!(texts.contains(&json!("one")) && !texts.contains(&json!("two")), "{texts:?}");
+}

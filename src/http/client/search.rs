@@ -6,10 +6,14 @@ use ruma::api::client::{
     user_directory::search_users::{self, v3::User},
 };
 
+use serde_json::{Value, json};
+
 use crate::{
+    error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
     rooms::Reader,
     search::{People, Search},
@@ -20,13 +24,21 @@ pub async fn messages(
     State(search): State<Search>,
     caller: Caller,
     Request(request): Request<search_events::v3::Request>,
-) -> Answer<search_events::v3::Response> {
+) -> Result<Json<Value>> {
     let reader = Reader { user: &caller.user_id, device: &caller.device_id };
-    let mut found = search_events::v3::ResultCategories::new();
+    let mut categories = json!({});
     if let Some(criteria) = &request.search_categories.room_events {
-        found.room_events = search.messages(reader, criteria, request.next_batch.as_deref()).await?;
+        let found = search.messages(reader, criteria, request.next_batch.as_deref()).await?;
+        // Clients read these lists also when they are empty, which ruma would leave out.
+        let mut events = json!({ "results": [], "highlights": [] });
+        if let (Some(events), Value::Object(found)) =
+            (events.as_object_mut(), serde_json::to_value(found).map_err(Error::internal)?)
+        {
+            events.extend(found);
+        }
+        categories = json!({ "room_events": events });
     }
-    Ok(Reply(search_events::v3::Response::new(found)))
+    Ok(Json(json!({ "search_categories": categories })))
 }
 
 /// `POST /user_directory/search`

@@ -2,15 +2,19 @@
 
 mod unique_keys;
 
+use std::collections::BTreeMap;
+
 use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, ServerName,
     canonical_json::{CanonicalJsonObject, CanonicalJsonValue, to_canonical_value},
     events::TimelineEventType,
     room_version_rules::RoomVersionRules,
+    serde::base64::{Base64, UrlSafe},
     signatures::{self, JsonError},
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 
 use self::unique_keys::UniqueKeys;
 use super::{event::Event, signing::SigningKey};
@@ -49,6 +53,8 @@ pub struct Draft {
     pub prev_events: Vec<OwnedEventId>,
     /// The state events that allow this one.
     pub auth_events: Vec<OwnedEventId>,
+    /// The reference hashes of these events, which version 2 writes beside their ids.
+    pub references: BTreeMap<OwnedEventId, Box<str>>,
     /// One more than the greatest depth of `prev_events`.
     pub depth: u64,
     /// When it was sent.
@@ -61,7 +67,7 @@ pub struct Draft {
 ///
 /// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)), and
 /// [`Kind::TooLarge`] when the event or one of its keys is larger than the specification allows ("Size limits").
-/// Versions 3 to 5 would tolerate other numbers, but leave open how they are hashed; here they are refused as well.
+/// Versions 2 to 5 would tolerate other numbers, but leave open how they are hashed; here they are refused as well.
 pub fn seal(
     draft: Draft,
     rules: &RoomVersionRules,
@@ -74,6 +80,10 @@ pub fn seal(
     }
     let names_room = draft.room_id.clone();
     let mut pdu = to_object(draft, rules)?;
+    let chosen_id = rules.event_format.require_event_id.then(|| choose_id(&pdu, server_name)).transpose()?;
+    if let Some(id) = &chosen_id {
+        pdu.insert("event_id".to_owned(), CanonicalJsonValue::String(id.to_string()));
+    }
 
     signatures::hash_and_sign_event(server_name.as_str(), key, &mut pdu, &rules.redaction).map_err(refusal)?;
     let hash = signatures::reference_hash(&pdu, rules).map_err(refusal)?;
@@ -82,13 +92,24 @@ pub fn seal(
         return Err(too_large());
     }
 
-    let id = EventId::parse(format!("${hash}")).map_err(Error::internal)?;
+    let id = match chosen_id {
+        Some(id) => id,
+        None => EventId::parse(format!("${hash}")).map_err(Error::internal)?,
+    };
     let room_id = match names_room {
         Some(room_id) => room_id,
         None => RoomId::parse(format!("!{hash}")).map_err(Error::internal)?,
     };
     let event = Event::parse(id, room_id, &json, rules)?;
     Ok((event, json.into_boxed_str()))
+}
+
+/// An id for an event of version 2, where the server that makes an event chooses its id. Nothing but the event itself goes into
+/// it, so that different events have different ids.
+fn choose_id(pdu: &CanonicalJsonObject, server_name: &ServerName) -> Result<OwnedEventId> {
+    let json = serde_json::to_string(pdu).map_err(Error::internal)?;
+    let opaque = Base64::<UrlSafe, _>::new(Sha256::digest(json)).encode();
+    EventId::parse(format!("${opaque}:{server_name}")).map_err(Error::internal)
 }
 
 /// Parses the content of an event as an object of canonical JSON.
@@ -145,11 +166,27 @@ fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObje
     put("sender", canonical(draft.sender)?);
     put("type", canonical(draft.kind)?);
     put("content", CanonicalJsonValue::Object(content));
-    put("prev_events", canonical(draft.prev_events)?);
-    put("auth_events", canonical(draft.auth_events)?);
+    let links = |ids: Vec<OwnedEventId>| match rules.event_format.require_event_id {
+        true => canonical(with_hashes(ids, &draft.references)?),
+        false => canonical(ids),
+    };
+    put("prev_events", links(draft.prev_events)?);
+    put("auth_events", links(draft.auth_events)?);
     put("depth", canonical(draft.depth)?);
     put("origin_server_ts", canonical(draft.origin_server_ts)?);
     Ok(pdu)
+}
+
+/// Ids as version 2 writes them ("Event format" of room version 1).
+fn with_hashes(
+    ids: Vec<OwnedEventId>,
+    references: &BTreeMap<OwnedEventId, Box<str>>,
+) -> Result<Vec<(OwnedEventId, BTreeMap<&str, &str>)>> {
+    let link = |id: OwnedEventId| {
+        let hash = references.get(&id).ok_or_else(|| Error::internal(format!("the hash of {id} is not known")))?;
+        Ok((id, BTreeMap::from([("sha256", &**hash)])))
+    };
+    ids.into_iter().map(link).collect()
 }
 
 fn canonical(value: impl Serialize) -> Result<CanonicalJsonValue> {

@@ -33,15 +33,26 @@ fn keys() -> PublicKeyMap {
 }
 
 #[test]
-fn a_sealed_event_verifies_in_every_version_and_its_id_is_its_hash() {
+fn a_sealed_event_verifies_in_every_version_and_its_id_is_its_hash_or_chosen() {
     for version in SUPPORTED {
         let rules = version.rules().unwrap();
         let (event, json) = seal_content(version.clone(), r#"{ "body": "hé", "n": 1 }"#).unwrap();
         let pdu: CanonicalJsonObject = serde_json::from_str(&json).unwrap();
         assert_eq!(verify_event(&keys(), &pdu, &rules).unwrap(), Verified::All, "{version}");
-        assert_eq!(event.id.as_str(), format!("${}", signatures::reference_hash(&pdu, &rules).unwrap()));
+        let hash = signatures::reference_hash(&pdu, &rules).unwrap();
+        match version {
+            RoomVersionId::V2 => {
+                assert_eq!(event.reference_hash.as_deref(), Some(&*hash));
+                assert_eq!(pdu["event_id"].as_str(), Some(event.id.as_str()));
+                assert!(event.id.server_name().is_some_and(|name| name == server()));
+                let links = serde_json::from_str::<Value>(&json).unwrap()["prev_events"].take();
+                assert!(links[0][1]["sha256"].is_string(), "{links}");
+            }
+            _ => assert_eq!(event.id.as_str(), format!("${hash}")),
+        }
         assert_eq!(event.content.get(), r#"{"body":"hé","n":1}"#);
-        assert!(!pdu.contains_key("event_id") && !pdu.contains_key("unsigned"));
+        assert_eq!(pdu.contains_key("event_id"), version == RoomVersionId::V2);
+        assert!(!pdu.contains_key("unsigned"));
     }
 }
 

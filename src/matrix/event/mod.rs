@@ -6,7 +6,7 @@ use ruma::{
     EventId, MilliSecondsSinceUnixEpoch, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::{StateEventType, TimelineEventType, relation::RelationType, room::member::MembershipState},
     room_version_rules::RoomVersionRules,
-    state_res,
+    signatures, state_res,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -18,7 +18,7 @@ use crate::error::{Kind, Result};
 /// It only comes into being through [`Event::parse`], so its id and room id always belong to its JSON.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// The reference hash of the event, `$` in front.
+    /// The reference hash of the event, `$` in front; in version 2 what its server chose.
     pub id: OwnedEventId,
     /// The room of the event; known for every event, also where the PDU itself does not name it.
     pub room_id: OwnedRoomId,
@@ -38,6 +38,8 @@ pub struct Event {
     pub prev_events: Box<[OwnedEventId]>,
     /// The state events that allow this one.
     pub auth_events: Box<[OwnedEventId]>,
+    /// The reference hash, where it is not the id and those that follow write it beside that (version 2).
+    pub reference_hash: Option<Box<str>>,
     /// One more than the greatest depth of `prev_events`.
     pub depth: u64,
     /// Whether the PDU leaves out `room_id` because its own hash is the room id.
@@ -49,12 +51,17 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`Kind::BadJson`] when the JSON is not a PDU in the format of room versions 3 and later.
+    /// [`Kind::BadJson`] when the JSON is not a PDU in the format of the room version.
     pub fn parse(id: OwnedEventId, room_id: OwnedRoomId, json: &str, rules: &RoomVersionRules) -> Result<Self> {
         let pdu: Pdu<'_> = serde_json::from_str(json).map_err(|e| Kind::BadJson.with(format!("not an event: {e}")))?;
         let names_room =
             !(rules.authorization.room_create_event_id_as_room_id && pdu.kind == TimelineEventType::RoomCreate);
+        let hashed = rules.event_format.require_event_id;
+        if hashed && pdu.event_id.as_deref() != Some(id.as_str()) {
+            return Err(Kind::BadJson.with("the event names another id than its own"));
+        }
         Ok(Self {
+            reference_hash: hashed.then(|| reference_hash(json, rules)).transpose()?,
             redacts: pdu.redacts(rules),
             id,
             room_id,
@@ -63,8 +70,8 @@ impl Event {
             state_key: pdu.state_key,
             content: pdu.content.to_owned(),
             origin_server_ts: pdu.origin_server_ts,
-            prev_events: pdu.prev_events.into(),
-            auth_events: pdu.auth_events.into(),
+            prev_events: ids(pdu.prev_events, hashed)?,
+            auth_events: ids(pdu.auth_events, hashed)?,
             depth: pdu.depth,
             names_room,
         })
@@ -205,9 +212,34 @@ struct Pdu<'a> {
     #[serde(borrow)]
     redacts: Option<&'a RawValue>,
     origin_server_ts: MilliSecondsSinceUnixEpoch,
-    prev_events: Vec<OwnedEventId>,
-    auth_events: Vec<OwnedEventId>,
+    prev_events: Vec<Link>,
+    auth_events: Vec<Link>,
     depth: u64,
+    #[serde(borrow)]
+    event_id: Option<Cow<'a, str>>,
+}
+
+/// How a PDU names another one: by its id, or in version 2 with its hash beside that.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Link {
+    Id(OwnedEventId),
+    Hashed(OwnedEventId, serde::de::IgnoredAny),
+}
+
+/// The ids in a list of links, which are all of one kind.
+fn ids(links: Vec<Link>, hashed: bool) -> Result<Box<[OwnedEventId]>> {
+    let id = |link| match (link, hashed) {
+        (Link::Id(id), false) | (Link::Hashed(id, _), true) => Ok(id),
+        _ => Err(Kind::BadJson.with("the event names others in the way of another room version")),
+    };
+    links.into_iter().map(id).collect()
+}
+
+fn reference_hash(json: &str, rules: &RoomVersionRules) -> Result<Box<str>> {
+    let pdu = serde_json::from_str(json).map_err(|e| Kind::BadJson.with(format!("not an event: {e}")))?;
+    let hash = signatures::reference_hash(&pdu, rules);
+    hash.map(String::into_boxed_str).map_err(|e| Kind::BadJson.with(format!("not an event: {e}")))
 }
 
 impl Pdu<'_> {

@@ -134,7 +134,7 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() {
     let levels = |levels: Value| json!({ "name": "A room", "power_level_content_override": levels });
     let state = |kind: &str, content: Value| json!({ "initial_state": [{ "type": kind, "content": content }] });
     let table = [
-        (json!({ "room_version": "2" }), Kind::UnsupportedRoomVersion),
+        (json!({ "room_version": "1" }), Kind::UnsupportedRoomVersion),
         (json!({ "room_version": "org.example.none" }), Kind::UnsupportedRoomVersion),
         (json!({ "preset": "org.example.none" }), Kind::InvalidParam),
         (json!({ "visibility": "hidden" }), Kind::InvalidParam),
