@@ -47,6 +47,7 @@ fn role(role: Role) -> String {
         Role::User => "user".to_owned(),
         Role::Administrator => "administrator".to_owned(),
         Role::Server => "server".to_owned(),
+        Role::Guest => "guest".to_owned(),
     }
 }
 

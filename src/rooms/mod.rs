@@ -16,6 +16,7 @@ mod departure;
 mod directory;
 mod directory_filter;
 mod draft;
+mod guests;
 mod hierarchy;
 mod invite_permission;
 mod jump_to_date;
@@ -25,6 +26,7 @@ mod member_event;
 mod members;
 mod membership;
 mod messages;
+mod mutual_rooms;
 mod of_user;
 mod pagination;
 mod peek;
@@ -34,6 +36,7 @@ mod receipts;
 mod redaction;
 mod relations;
 mod render;
+mod reported;
 mod restricted;
 mod room;
 mod send;
@@ -72,12 +75,14 @@ pub use self::{
     hierarchy::{HierarchyPage, HierarchyRequest},
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
+    mutual_rooms::MutualRooms,
     pagination::PageToken,
     peek::{Heard, Peek},
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
     relations::{Relations, RelationsRequest, ThreadPage, ThreadsRequest},
     render::{Recipient, Renderer},
+    reported::RoomNames,
     room::Room,
     server_notices::{Notice, NoticeRequest, NoticeSettings},
     state::RoomState,

@@ -10,6 +10,7 @@ pub mod encryption_messages;
 pub mod key_backup;
 pub mod media;
 mod meta;
+pub mod moderation;
 pub mod presence;
 pub mod previews;
 pub mod relations;
@@ -30,6 +31,7 @@ pub const ALL: &[&[TableInfo]] = &[
     key_backup::TABLES,
     media::TABLES,
     meta::TABLES,
+    moderation::TABLES,
     presence::TABLES,
     previews::TABLES,
     relations::TABLES,
