@@ -6,6 +6,7 @@ mod display;
 mod init;
 mod notice;
 mod password;
+mod report;
 mod token;
 mod user;
 
@@ -59,6 +60,9 @@ enum Command {
     /// Tell users something in the server's own name.
     #[command(subcommand)]
     Notice(notice::NoticeCommand),
+    /// List, show and resolve what users reported.
+    #[command(subcommand)]
+    Report(report::ReportCommand),
 }
 
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
@@ -69,6 +73,7 @@ fn execute(Arguments { config, command }: Arguments) -> Result<()> {
         Command::User(command) => user::run(load(&config)?, command),
         Command::Token(command) => token::run(load(&config)?, command),
         Command::Notice(command) => notice::run(load(&config)?, command),
+        Command::Report(command) => report::run(load(&config)?, command),
     }
 }
 

@@ -191,6 +191,12 @@ impl Reports {
 }
 
 impl ReportsRequest<'_> {
+    /// The newest reports of a kind, whoever made them.
+    pub fn newest(kind: ReportKind, limit: usize) -> Self {
+        let (reporter, room, about) = (None, None, None);
+        Self { kind, from: 0, limit, direction: Direction::Reverse, reporter, room, about }
+    }
+
     fn wants(&self, report: &Report) -> bool {
         let (room, about) = match &report.subject {
             ReportedSubject::Event { room, sender, .. } => (Some(room), Some(sender)),
@@ -221,8 +227,7 @@ mod tests {
     use super::*;
 
     fn request(kind: ReportKind) -> ReportsRequest<'static> {
-        let (reporter, room, about) = (None, None, None);
-        ReportsRequest { kind, from: 0, limit: 10, direction: Direction::Forward, reporter, room, about }
+        ReportsRequest { direction: Direction::Forward, ..ReportsRequest::newest(kind, 10) }
     }
 
     fn numbers(page: &ReportsPage) -> Vec<u64> {
