@@ -103,6 +103,8 @@ pub enum Kind {
     UserDeactivated,
     /// An administrator locked the account; the client keeps its session and waits.
     UserLocked,
+    /// An administrator suspended the account: it reads and leaves, and does little else.
+    UserSuspended,
     /// Clients cannot write this, because the server itself does.
     WrittenByServer,
     /// Guests may not do this, or there are no guests here.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    server::admin::{AdminResponse, AppserviceSummary, TokenSummary, UserSummary},
-    users::{Role, Standing},
+    server::admin::{AdminResponse, AppserviceSummary, ReportSummary, TokenSummary, UserSummary},
+    users::{ReportKind, Role, Standing},
 };
+
+/// How much of a reason stands in a list, in characters.
+const LONGEST_CELL: usize = 60;
 
 /// An answer for the operator; `outcome` says what came of the user or token that it is about, if that needs words.
 pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
@@ -25,6 +28,17 @@ pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
         }
         AdminResponse::Tokens(tokens) => {
             table(["TOKEN", "USES", "EXPIRES IN", "MAKES"], &tokens.iter().map(token_row).collect::<Vec<_>>())
+        }
+        AdminResponse::Reports(reports) => {
+            table(["REPORT", "AGE", "BY", "ABOUT", "REASON"], &reports.iter().map(report_row).collect::<Vec<_>>())
+        }
+        AdminResponse::Report(report, event) => {
+            let lines = ["Report", "Age", "By", "About"].into_iter().zip(report_row(report));
+            let lines = lines.map(|(label, value)| format!("{label}: {value}\n")).collect::<String>();
+            let reason = printable(report.reason.as_deref().unwrap_or_default());
+            let event = event.as_ref().map(|json| format!("Event: {}\n", printable(json))).unwrap_or_default();
+            let outcome = if outcome.is_empty() { String::new() } else { format!("{outcome}\n") };
+            format!("{lines}Reason: {reason}\n{event}{outcome}")
         }
     }
 }
@@ -59,11 +73,32 @@ fn appservice_row(service: &AppserviceSummary) -> [String; 5] {
     [service.id.clone(), service.sender.to_string(), url, behind, standing]
 }
 
+fn report_row(report: &ReportSummary) -> [String; 5] {
+    let kind = match report.kind {
+        ReportKind::Event => "event",
+        ReportKind::Room => "room",
+        ReportKind::User => "user",
+    };
+    let reason = printable(report.reason.as_deref().unwrap_or_default());
+    let reason = match reason.char_indices().nth(LONGEST_CELL) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason,
+    };
+    let about = printable(&report.about);
+    [format!("{kind} {}", report.number), duration(report.age), report.reporter.to_string(), about, reason]
+}
+
+/// Text of users without what would do something to a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 fn role(role: Role) -> String {
     match role {
         Role::User => "user".to_owned(),
         Role::Administrator => "administrator".to_owned(),
         Role::Server => "server".to_owned(),
+        Role::Guest => "guest".to_owned(),
     }
 }
 
@@ -101,6 +136,16 @@ mod tests {
         let rows = [["@a:b", "user"], ["@long:b", "administrator"]].map(|row| row.map(str::to_owned));
         assert_eq!(table(["USER", "ROLE"], &rows), "USER     ROLE\n@a:b     user\n@long:b  administrator\n");
         assert_eq!(table(["USER", "ROLE"], &[]), "USER  ROLE\n");
+    }
+
+    #[test]
+    fn a_report_does_nothing_to_the_terminal() {
+        let reporter = ruma::owned_user_id!("@a:b");
+        let reason = Some(format!("\u{1b}[2J{}", "x".repeat(100)));
+        let about = "!room:b".to_owned();
+        let report = ReportSummary { kind: ReportKind::Room, number: 3, age: Duration::ZERO, reporter, about, reason };
+        let list = response(&AdminResponse::Reports(vec![report]), "");
+        assert!(list.contains("room 3") && list.contains("…") && !list.contains('\u{1b}'), "{list}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod display;
 mod init;
 mod notice;
 mod password;
+mod report;
 mod token;
 mod user;
 
@@ -63,6 +64,9 @@ enum Command {
     /// List the bridges and bots that are registered, or read their registrations again.
     #[command(subcommand)]
     Appservice(appservice::AppserviceCommand),
+    /// List, show and resolve what users reported.
+    #[command(subcommand)]
+    Report(report::ReportCommand),
 }
 
 fn execute(Arguments { config, command }: Arguments) -> Result<()> {
@@ -74,6 +78,7 @@ fn execute(Arguments { config, command }: Arguments) -> Result<()> {
         Command::Token(command) => token::run(load(&config)?, command),
         Command::Notice(command) => notice::run(load(&config)?, command),
         Command::Appservice(command) => appservice::run(load(&config)?, command),
+        Command::Report(command) => report::run(load(&config)?, command),
     }
 }
 

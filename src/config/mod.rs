@@ -3,6 +3,7 @@
 //! Plain data and validation: reading those files is the only input, and nothing here acts on a choice.
 
 mod appservices;
+mod calls;
 mod env;
 mod known_keys;
 mod limits;
@@ -31,6 +32,7 @@ use toml::{Table, Value};
 
 pub use self::{
     appservices::Appservices,
+    calls::{Calls, Turn},
     limits::{Limits, Network, Rate},
     listeners::{Endpoint, Listener, Tls},
     mail::{Mail, MailSecurity},
@@ -89,6 +91,10 @@ pub struct Config {
     pub outgoing: Outgoing,
     /// Through whom this server sends e-mail; `None` sends none.
     pub mail: Option<Mail>,
+    /// What relays calls between two people.
+    pub turn: Turn,
+    /// What calls of many people go through.
+    pub calls: Calls,
     /// How the database writes and caches.
     pub storage: Storage,
     /// What the log looks like.
@@ -146,6 +152,8 @@ impl Config {
         let mut appservices: Appservices = reader.section("appservices").unwrap_or_default();
         appservices.resolve(folder);
         let mail = reader.mail(folder, &registration);
+        let turn = reader.turn();
+        let calls = reader.section("calls").unwrap_or_default();
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
         let well_known = reader.section("well_known").unwrap_or_default();
@@ -171,6 +179,8 @@ impl Config {
                 user_directory,
                 outgoing,
                 mail,
+                turn,
+                calls,
                 storage,
                 log,
                 well_known,
@@ -268,6 +278,12 @@ impl Reader {
             self.problems.extend(mail::missing_for(registration).map(str::to_owned));
         }
         mail
+    }
+
+    fn turn(&mut self) -> Turn {
+        let turn: Turn = self.section("turn").unwrap_or_default();
+        self.problems.extend(turn.problem().map(|problem| format!("turn.{problem}")));
+        turn
     }
 
     fn passwords(&mut self) -> Passwords {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ruma::{OwnedUserId, RoomVersionId};
+use ruma::{OwnedUserId, RoomVersionId, serde::Base64};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{secret::Secret, units};
@@ -17,6 +17,8 @@ pub struct Registration {
     pub email: RegistrationEmail,
     /// The secret with which tools register accounts in any mode; `None` turns that way off.
     pub shared_secret: Option<Secret>,
+    /// Whether people may look around as guests, without registering.
+    pub guests: bool,
 }
 
 /// Who may register from a client.
@@ -233,6 +235,9 @@ pub struct WellKnown {
     pub support_page: Option<String>,
     /// Who to turn to.
     pub support_contacts: Vec<SupportContact>,
+    /// The public key of the policy server that this domain's name stands for.
+    #[serde(deserialize_with = "ed25519_key")]
+    pub policy_server_key: Option<Base64>,
 }
 
 /// Somebody to turn to; at least one of the two ways to reach them is there.
@@ -275,11 +280,21 @@ fn room_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RoomVersio
 }
 
 pub(super) fn base_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    if !text.starts_with("https://") && !text.starts_with("http://") {
-        return Err(D::Error::custom(format!(
+    base_url_of(&String::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+/// A URL without a slash at its end; what is wrong with it if it is none.
+pub(super) fn base_url_of(text: &str) -> Result<String, String> {
+    match text.starts_with("https://") || text.starts_with("http://") {
+        true => Ok(text.trim_end_matches('/').to_owned()),
+        false => Err(format!(
             "\"{text}\" is not a URL: write the one clients reach this server under, such as \"https://matrix.example.org\""
-        )));
+        )),
     }
-    Ok(Some(text.trim_end_matches('/').to_owned()))
+}
+
+fn ed25519_key<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Base64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let key = Base64::parse(&text).ok().filter(|key: &Base64| key.as_bytes().len() == 32);
+    key.map(Some).ok_or_else(|| D::Error::custom(format!("\"{text}\" is not an ed25519 key in unpadded base64")))
 }

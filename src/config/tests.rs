@@ -86,6 +86,8 @@ fn the_example_has_every_key() {
     fields::<Previews>("previews");
     fields::<Outgoing>("outgoing");
     fields::<Mail>("mail");
+    fields::<Turn>("turn");
+    fields::<Calls>("calls");
     fields::<Storage>("storage");
     fields::<Log>("log");
     fields::<WellKnown>("well_known");
@@ -148,6 +150,17 @@ fn problems_name_the_key_and_the_remedy() {
         ("[mail]\nhots = \"h\"", "there is no key mail.hots: did you mean mail.host?"),
         ("[well_known]\nclient = \"example.org\"", "well_known.client: \"example.org\" is not a URL"),
         ("[well_known]\nsupport_contacts = [{ role = \"m.role.admin\" }]", "a contact needs an email_address"),
+        ("[well_known]\npolicy_server_key = \"abc\"", "well_known.policy_server_key: \"abc\" is not an ed25519 key"),
+        (
+            "[turn]\nuris = [\"turn.example.org\"]",
+            "turn.uris: \"turn.example.org\" is not the address of a TURN server",
+        ),
+        ("[turn]\nuris = [\"turn:example.org\"]", "turn.shared_secret is missing"),
+        ("[turn]\nuser = \"u\"", "turn.user and turn.password belong together"),
+        (
+            "[calls]\nlivekit_service_urls = [\"example.org\"]",
+            "calls.livekit_service_urls: \"example.org\" is not a URL",
+        ),
         ("registration = 1", "registration: invalid type: integer `1`"),
         ("rooms = ", "TOML parse error at line"),
     ];

@@ -21,8 +21,8 @@ use crate::{
     sync::Sync,
     users::{
         AccountData, Accounts, EmailValidations, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles,
-        PushRules, Pushers, Registration, RegistrationTokens, Sessions, Tags, ThirdPartyIds, ThreadSubscriptions,
-        Users,
+        PushRules, Pushers, Registration, RegistrationTokens, Reports, Sessions, Tags, ThirdPartyIds,
+        ThreadSubscriptions, Users,
     },
 };
 
@@ -223,6 +223,12 @@ impl FromRef<App> for LoginTokens {
 impl FromRef<App> for OpenIdTokens {
     fn from_ref(app: &App) -> Self {
         app.0.users.openid_tokens.clone()
+    }
+}
+
+impl FromRef<App> for Reports {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.reports.clone()
     }
 }
 

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::{
     client_address::ClientAddress,
+    permission,
     rate_limit::{Limit, RateLimits},
 };
 use crate::{
@@ -117,10 +118,11 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let LockedOrNot(caller) = LockedOrNot::from_request_parts(parts, state).await?;
-        match caller.locked {
-            true => Err(Kind::UserLocked.with("This account has been locked.")),
-            false => Ok(caller),
+        if caller.locked {
+            return Err(Kind::UserLocked.with("This account has been locked."));
         }
+        permission::check(&caller, parts)?;
+        Ok(caller)
     }
 }
 

@@ -11,6 +11,7 @@ mod error_response;
 mod federation;
 mod json;
 mod leftover;
+mod permission;
 pub mod rate_limit;
 pub mod reauthentication;
 mod request_log;

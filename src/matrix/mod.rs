@@ -10,6 +10,7 @@ pub mod event;
 pub mod event_filter;
 pub mod glob;
 pub mod history_visibility;
+pub mod invite_filter;
 pub mod owned_state;
 pub mod power_levels;
 pub mod public_keys;
@@ -18,6 +19,7 @@ pub mod redact;
 pub mod relation_filter;
 pub mod room_version;
 pub mod signing;
+pub mod turn;
 
 #[cfg(test)]
 pub(crate) mod fixtures;

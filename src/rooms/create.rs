@@ -32,7 +32,7 @@ impl Rooms {
     pub async fn create(&self, creator: &UserId, request: Request) -> Result<OwnedRoomId> {
         let plan = Plan::new(creator, request, &self.shared.settings)?;
         for user in plan.invited() {
-            self.check_invitable(user).await?;
+            self.check_invitable(creator, user).await?;
         }
         let mut attempts = 0..;
         until_settled(|| self.found(&plan, attempts.next().unwrap_or_default())).await

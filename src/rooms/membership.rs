@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Room, RoomState, Rooms,
+    guests::check_joiner,
     member_event::{Added, MemberContent},
     upgrade_settings::Carried,
 };
@@ -36,7 +37,7 @@ impl Rooms {
     /// # Errors
     ///
     /// [`Kind::NotFound`] if this server does not know the room, [`Kind::Forbidden`] if the room's join rules do not let the
-    /// user in.
+    /// user in, [`Kind::GuestAccessForbidden`] if the user is a guest and the room lets none in.
     pub async fn join(&self, room_id: &RoomId, user: &UserId, reason: Option<String>) -> Result<()> {
         self.join_with(room_id, user, reason, Map::new()).await
     }
@@ -56,9 +57,10 @@ impl Rooms {
         let room = self.room(room_id).await?;
         let mut content = MemberContent::with_reason(MembershipState::Join, reason).with_custom(custom);
         content.authorised_by = self.restricted_join(&room, user).await?;
+        let joiner = self.joiner(user).await?;
         self.change_membership(&room, user, user, content, |state| match state.membership(user) {
             MembershipState::Join => Ok(Verdict::Done),
-            _ => Ok(Verdict::Ask),
+            _ => check_joiner(state, joiner).map(|()| Verdict::Ask),
         })
         .await
     }
@@ -71,7 +73,7 @@ impl Rooms {
     /// [`Kind::InviteBlocked`] if the user wants no invitations.
     pub async fn invite(&self, room_id: &RoomId, sender: &UserId, user: &UserId, reason: Option<String>) -> Result<()> {
         let room = self.room_of_member(room_id, sender).await?;
-        self.check_invitable(user).await?;
+        self.check_invitable(sender, user).await?;
         let content = MemberContent::with_reason(MembershipState::Invite, reason);
         self.change_membership(&room, sender, user, content, |_| Ok(Verdict::Ask)).await
     }

@@ -16,6 +16,7 @@ mod departure;
 mod directory;
 mod directory_filter;
 mod draft;
+mod guests;
 mod hierarchy;
 mod invite_permission;
 mod jump_to_date;
@@ -26,6 +27,7 @@ mod member_event;
 mod members;
 mod membership;
 mod messages;
+mod mutual_rooms;
 mod of_user;
 mod pagination;
 mod peek;
@@ -35,6 +37,7 @@ mod receipts;
 mod redaction;
 mod relations;
 mod render;
+mod reported;
 mod restricted;
 mod room;
 mod send;
@@ -74,12 +77,14 @@ pub use self::{
     listing::children_of_spaces,
     members::MemberFilter,
     messages::{Messages, MessagesRequest},
+    mutual_rooms::MutualRooms,
     pagination::PageToken,
     peek::{Heard, Peek},
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
     relations::{Relations, RelationsRequest, ThreadPage, ThreadsRequest},
     render::{Recipient, Renderer},
+    reported::RoomNames,
     room::Room,
     server_notices::{Notice, NoticeRequest, NoticeSettings},
     state::RoomState,

@@ -84,6 +84,7 @@ impl Rooms {
         let header = EventHeader { redacted_by: Some(redaction.id.clone()), ..row.header.clone() };
         writer.rewrite(order, &row, &TimelineRow { header, json });
         writer.show_redacted(redacted, &redaction.id);
+        self.part_from_guests(writer, &event).await?;
         Ok(redaction)
     }
 }

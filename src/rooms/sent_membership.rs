@@ -8,7 +8,7 @@ use ruma::{
 };
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Room, Rooms, member_event::Shown};
+use super::{Room, Rooms, guests::check_joiner, member_event::Shown};
 use crate::{
     error::{Error, Kind, Result},
     matrix::draft::canonical_content,
@@ -51,10 +51,11 @@ impl Rooms {
             }
             MembershipState::Leave if target == *sender => self.check_may_leave(room, &target).await?,
             MembershipState::Join if target == *sender => {
+                check_joiner(&room.current(), self.joiner(&target).await?)?;
                 let voucher = self.restricted_join(room, &target).await?;
                 content.extend(voucher.map(|user| (VOUCHED_BY.to_owned(), text(user))));
             }
-            MembershipState::Invite => self.check_invitable(&target).await?,
+            MembershipState::Invite => self.check_invitable(sender, &target).await?,
             _ => {}
         }
         let comes = matches!(membership, MembershipState::Join | MembershipState::Invite | MembershipState::Knock);

@@ -97,6 +97,7 @@ impl Rooms {
         let parent = self.parent_of(writer.room(), writer.state(), &intent).await?;
         let event = writer.add_related(intent, parent.as_ref())?;
         self.require_shown(&mut writer, shown);
+        self.part_from_guests(&mut writer, &event).await?;
         if let Some(waited) = waited {
             waited.sent(writer.batch(), &event.id);
         }

@@ -1,6 +1,6 @@
 //! Reads a room's timeline, page by page, as one reader may see it.
 
-use ruma::{DeviceId, EventId, OwnedRoomId, RoomId, events::AnyTimelineEvent, serde::Raw};
+use ruma::{DeviceId, EventId, OwnedRoomId, RoomId, UserId, events::AnyTimelineEvent, serde::Raw};
 
 use super::{Reader, Reading, Room, Rooms, Viewer};
 use crate::{
@@ -150,10 +150,7 @@ impl Rooms {
         reader: Reader<'_>,
         event_id: &EventId,
     ) -> Result<Raw<AnyTimelineEvent>> {
-        let reading = self.read(room_id, reader.user).await.map_err(|error| match error.kind {
-            Kind::Forbidden => no_such_event(),
-            _ => error,
-        })?;
+        let reading = self.read(room_id, reader.user).await.map_err(as_no_such_event)?;
         let event = self.find_visible(&reading, event_id).await?;
         let renderer = self.renderer(&reading.snapshot, &reading.room, reading.recipient(reader), [&event]).await?;
         Ok(renderer.timeline(&event))
@@ -167,6 +164,16 @@ impl Rooms {
     pub async fn visible_event_anywhere(&self, reader: Reader<'_>, id: &EventId) -> Result<Raw<AnyTimelineEvent>> {
         let place = EVENT_PLACES.get(&self.shared.store.snapshot(), (id,)).await?;
         self.visible_event(&place.ok_or_else(no_such_event)?.room_id, reader, id).await
+    }
+
+    /// Whether `user` has sent this event of the room.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::NotFound`] if the user sees no such event in the room.
+    pub async fn is_own(&self, room_id: &RoomId, user: &UserId, event_id: &EventId) -> Result<bool> {
+        let reading = self.read(room_id, user).await.map_err(as_no_such_event)?;
+        Ok(self.find_visible(&reading, event_id).await?.event.sender == *user)
     }
 
     /// As [`Rooms::visible_event`], before it is rendered.
@@ -220,6 +227,14 @@ pub fn beyond(room_id: &RoomId, order: Order, direction: Direction) -> KeyRange<
 /// The answer to whoever asks for an event that is not there for them.
 pub(super) fn no_such_event() -> Error {
     Error::not_found("There is no such event in this room.")
+}
+
+/// To those outside, an event that they may not see looks like one that does not exist.
+pub(super) fn as_no_such_event(error: Error) -> Error {
+    match error.kind {
+        Kind::Forbidden => no_such_event(),
+        _ => error,
+    }
 }
 
 fn parse(room: &Room, order: Order, row: TimelineRow) -> Result<TimelineEvent> {

@@ -158,11 +158,10 @@ impl Sync {
         let room = self.rooms.room(&room_id).await?;
         let invited = self.rooms.state_at(&room, Order::Live(at)).await?;
         let ignored = self.rooms.ignored_by(&reading.snapshot, &reading.user).await?;
-        let blocks = self.account_data.blocks_invites(&reading.snapshot, &reading.user).await?;
         let Some(own) = invited.member(&reading.user).filter(|own| !ignored.contains(&own.sender)) else {
             return Ok(None);
         };
-        if blocks && !self.rooms.speaks_for_server(&own.sender) {
+        if !self.rooms.hears_invitation(&reading.snapshot, &reading.user, &own.sender).await? {
             return Ok(None);
         }
         let unsigned = Unsigned { membership: Some(MembershipState::Invite), ..Unsigned::default() };

@@ -35,8 +35,7 @@ pub(super) async fn invitation(
     membership: &Stamped<Membership>,
 ) -> Result<Option<InvitedRoom>> {
     let Some((inviter, events)) = stripped(sync, reading, room_id, membership).await? else { return Ok(None) };
-    let blocks = sync.account_data.blocks_invites(&reading.snapshot, &reading.user).await?;
-    if blocks && !sync.rooms.speaks_for_server(&inviter) {
+    if !sync.rooms.hears_invitation(&reading.snapshot, &reading.user, &inviter).await? {
         return Ok(None);
     }
     let mut state = InviteState::new();

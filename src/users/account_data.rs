@@ -4,11 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, UserId,
-    events::{
-        GlobalAccountDataEventType, RoomAccountDataEventType,
-        ignored_user_list::IgnoredUserListEventContent,
-        invite_permission_config::{InvitePermissionAction, InvitePermissionConfigEventContent},
-    },
+    events::{GlobalAccountDataEventType, RoomAccountDataEventType, ignored_user_list::IgnoredUserListEventContent},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
@@ -16,6 +12,7 @@ use serde_json::value::RawValue;
 use super::push_rules::PushRules;
 use crate::{
     error::{Error, Kind, Result},
+    matrix::invite_filter::{self, InviteLists, InviteVerdict},
     storage::{Batch, Direction, KeyRange, Snapshot, Store, schema::users::ACCOUNT_DATA, until_settled},
     streams::{Change, Log, Notifier},
 };
@@ -100,13 +97,15 @@ impl AccountData {
         Ok(content.map(|content| content.tags.into_keys().collect()).unwrap_or_default())
     }
 
-    /// Whether `user` wants no invitations as of `snapshot` ("Invite permission").
-    pub async fn blocks_invites(&self, snapshot: &Snapshot, user: &UserId) -> Result<bool> {
-        let kind = GlobalAccountDataEventType::InvitePermissionConfig.to_string();
-        let content = self.get(snapshot, user, None, &kind).await?;
-        let config =
-            content.and_then(|json| serde_json::from_str::<InvitePermissionConfigEventContent>(json.get()).ok());
-        Ok(config.and_then(|config| config.default_action) == Some(InvitePermissionAction::Block))
+    /// What becomes of invitations that `inviter` sends to `user` as of `snapshot` ("Invite permission", MSC4155).
+    pub async fn invite_verdict(&self, snapshot: &Snapshot, user: &UserId, inviter: &UserId) -> Result<InviteVerdict> {
+        for kind in [invite_filter::PERMISSION, invite_filter::UNSTABLE_PERMISSION] {
+            if self.get(snapshot, user, None, kind).await?.is_some_and(|content| invite_filter::blocks_all(&content)) {
+                return Ok(InviteVerdict::Block);
+            }
+        }
+        let lists = self.get(snapshot, user, None, invite_filter::LISTS).await?;
+        Ok(lists.map_or(InviteVerdict::Deliver, |content| InviteLists::parse(&content).judge(inviter)))
     }
 
     /// Sets account data on behalf of a client of `user`. An object without a key in it is none at all, so that clients which

@@ -91,6 +91,19 @@ impl Accounts {
         Ok(self.get(user).await?.is_some_and(|account| account.role == Role::Administrator))
     }
 
+    /// Whether `user` is a guest of this server.
+    pub async fn is_guest(&self, user: &UserId) -> Result<bool> {
+        Ok(self.get(user).await?.is_some_and(|account| account.role == Role::Guest))
+    }
+
+    /// Those of `users` who are guests of this server.
+    pub async fn guests_among(&self, users: impl IntoIterator<Item = OwnedUserId>) -> Result<Vec<OwnedUserId>> {
+        let users: Vec<_> = users.into_iter().filter(|user| user.server_name() == self.server_name).collect();
+        let accounts = ACCOUNTS.get_many(&self.store.snapshot(), users.iter().map(|user| (user,))).await?;
+        let is_guest = |account: Option<Account>| account.is_some_and(|account| account.role == Role::Guest);
+        Ok(users.into_iter().zip(accounts).filter_map(|(user, account)| is_guest(account).then_some(user)).collect())
+    }
+
     /// Every account with its id, in the order of ids.
     pub async fn list(&self) -> Result<Vec<(OwnedUserId, Account)>> {
         let rows = ACCOUNTS.scan(&self.store.snapshot(), KeyRange::all(), Direction::Forward, usize::MAX).await?;

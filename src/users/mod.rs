@@ -13,6 +13,7 @@ mod push_rules;
 mod pushers;
 mod registration;
 mod registration_tokens;
+mod reports;
 mod rooms_behind;
 mod secrets;
 mod server_account;
@@ -36,6 +37,7 @@ pub use self::{
     pushers::{GatewayEncryption, KeptPusher, OtherUsers, Pushers},
     registration::{Admission, NewAccount, Registration, SharedSecretRequest},
     registration_tokens::{NewRegistrationToken, RegistrationTokens},
+    reports::{ReportKind, Reports, ReportsPage, ReportsRequest},
     rooms_behind::RoomsBehind,
     secrets::{Token, random_text},
     sessions::{DeviceBelonging, DeviceInfo, Grant, NewDevice, Refreshing, Seen, Session, Sessions},
@@ -45,6 +47,7 @@ pub use self::{
     thread_subscriptions::{ThreadSubscriptionChange, ThreadSubscriptionChanges, ThreadSubscriptions},
 };
 pub use crate::storage::schema::{
+    moderation::{Report, ReportedSubject},
     third_party_ids::Purpose,
     users::{Account, RegistrationToken, Role, Standing, ThreadSubscription},
 };
@@ -71,6 +74,8 @@ pub struct Users {
     pub login_tokens: LoginTokens,
     /// How users prove to other services who they are.
     pub openid_tokens: OpenIdTokens,
+    /// What people report to the administrators.
+    pub reports: Reports,
     /// What users show of themselves.
     pub profiles: Profiles,
     /// Whose rooms do not show yet what they show of themselves.
@@ -132,6 +137,7 @@ impl Users {
             registration_tokens: tokens,
             login_tokens: LoginTokens::new(store(), clock()),
             openid_tokens: OpenIdTokens::new(store(), clock()),
+            reports: Reports::new(store(), clock()),
             profiles: Profiles::new(store(), accounts.clone(), notifier()),
             rooms_behind: RoomsBehind::new(store(), notifier()),
             accounts,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub async fn whoami(caller: Caller, _: Request<whoami::v3::Request>) -> Answer<whoami::v3::Response> {
-    let mut response = whoami::v3::Response::new(caller.user_id.clone(), false);
+    let mut response = whoami::v3::Response::new(caller.user_id.clone(), caller.guest);
     // An application service may act as a user without a device.
     response.device_id = Some(caller.device_id.clone()).filter(|device| !device.as_str().is_empty());
     Ok(Reply(response))

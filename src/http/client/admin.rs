@@ -1,9 +1,22 @@
-//! What administrators do to accounts: "Account locking" in the client-server specification.
+//! What administrators do to accounts, and what they are told about them: "Account locking", "Account suspension" and "Server
+//! Administration" in the client-server specification.
+
+use std::collections::BTreeMap;
 
 use axum::extract::State;
-use ruma::api::client::admin::{is_user_locked, lock_user};
+use ruma::{
+    MilliSecondsSinceUnixEpoch, UInt,
+    api::client::admin::{
+        get_user_info::{
+            self,
+            v3::{ConnectionInfo, DeviceInfo, SessionInfo},
+        },
+        is_user_locked, is_user_suspended, lock_user, suspend_user,
+    },
+};
 
 use crate::{
+    error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -32,4 +45,72 @@ pub async fn lock(
         false => sessions.unlock(&request.user_id).await?,
     }
     Ok(Reply(lock_user::v1::Response::new(request.locked)))
+}
+
+pub async fn is_suspended(
+    State(accounts): State<Accounts>,
+    State(sessions): State<Sessions>,
+    caller: Caller,
+    Request(request): Request<is_user_suspended::v1::Request>,
+) -> Answer<is_user_suspended::v1::Response> {
+    accounts.governed(&caller.user_id, &request.user_id).await?;
+    Ok(Reply(is_user_suspended::v1::Response::new(sessions.is_suspended(&request.user_id).await?)))
+}
+
+pub async fn suspend(
+    State(accounts): State<Accounts>,
+    State(sessions): State<Sessions>,
+    caller: Caller,
+    Request(request): Request<suspend_user::v1::Request>,
+) -> Answer<suspend_user::v1::Response> {
+    accounts.governed(&caller.user_id, &request.user_id).await?;
+    match request.suspended {
+        true => sessions.suspend(&request.user_id).await?,
+        false => sessions.release(&request.user_id).await?,
+    }
+    Ok(Reply(suspend_user::v1::Response::new(request.suspended)))
+}
+
+/// `GET /admin/whois/{userId}`: for the user and for administrators. What program a device runs is not kept.
+pub async fn whois(
+    State(accounts): State<Accounts>,
+    State(sessions): State<Sessions>,
+    caller: Caller,
+    Request(request): Request<get_user_info::v3::Request>,
+) -> Answer<get_user_info::v3::Response> {
+    if caller.user_id != request.user_id {
+        require_known(&accounts, &caller, &request).await?;
+    }
+    let mut devices = BTreeMap::new();
+    for device in sessions.devices(&request.user_id).await? {
+        let mut session = SessionInfo::new();
+        session.connections = device
+            .last_seen
+            .map(|seen| {
+                let mut connection = ConnectionInfo::new();
+                connection.ip = Some(seen.address.to_string());
+                connection.last_seen = Some(MilliSecondsSinceUnixEpoch(UInt::new_saturating(seen.at)));
+                connection
+            })
+            .into_iter()
+            .collect();
+        let mut info = DeviceInfo::new();
+        info.sessions = vec![session];
+        devices.insert(device.device_id.to_string(), info);
+    }
+    let mut response = get_user_info::v3::Response::new();
+    response.user_id = Some(request.user_id);
+    response.devices = devices;
+    Ok(Reply(response))
+}
+
+/// Checks that an administrator asks about somebody who has an account here.
+async fn require_known(accounts: &Accounts, caller: &Caller, request: &get_user_info::v3::Request) -> Result<()> {
+    if !accounts.is_administrator(&caller.user_id).await? {
+        return Err(Error::forbidden("Only administrators are told about others."));
+    }
+    match accounts.get(&request.user_id).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::not_found("There is no such user on this server.")),
+    }
 }

@@ -7,15 +7,17 @@ use ruma::{
     RoomVersionId,
     api::client::discovery::{
         discover_homeserver::{self, HomeserverInfo},
+        discover_policy_server,
         discover_support::{self, Contact},
-        get_capabilities, get_supported_versions,
+        get_authorization_server_metadata, get_capabilities, get_supported_versions,
     },
 };
 use serde_json::{Value, json};
 
+use super::calls;
 use crate::{
     config::{Config, SupportContact},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -31,7 +33,7 @@ const VERSIONS: [&str; 12] =
     ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 8] = [
+const UNSTABLE_FEATURES: [&str; 13] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
@@ -47,6 +49,14 @@ const UNSTABLE_FEATURES: [&str; 8] = [
     "org.matrix.msc4222",
     // Sliding sync.
     "org.matrix.simplified_msc3575",
+    // Rooms that one shares with somebody.
+    "uk.half-shot.msc2666.query_mutual_rooms",
+    "uk.half-shot.msc2666.query_mutual_rooms.stable",
+    // What calls of many people go through.
+    "org.matrix.msc4143",
+    // Whose invitations somebody wants.
+    "org.matrix.msc4155",
+    "org.matrix.msc4380",
 ];
 
 pub async fn versions(_: Request<get_supported_versions::Request>) -> Answer<get_supported_versions::Response> {
@@ -82,7 +92,7 @@ pub async fn capabilities(
         },
     }});
     if accounts.is_administrator(&caller.user_id).await? {
-        answer["capabilities"]["m.account_moderation"] = json!({"lock": true});
+        answer["capabilities"]["m.account_moderation"] = json!({"lock": true, "suspend": true});
     }
     Ok(Json(answer))
 }
@@ -94,7 +104,26 @@ pub async fn homeserver(
     let Some(base_url) = config.well_known.client.clone() else {
         return Err(Error::not_found("This server does not say under which URL clients reach it."));
     };
-    Ok(Reply(discover_homeserver::Response::new(HomeserverInfo::new(base_url))))
+    let mut response = discover_homeserver::Response::new(HomeserverInfo::new(base_url));
+    response.rtc_foci = calls::configured_transports(&config)?;
+    Ok(Reply(response))
+}
+
+/// `GET /.well-known/matrix/policy_server`
+pub async fn policy_server(
+    State(config): State<Arc<Config>>,
+    _: Request<discover_policy_server::Request>,
+) -> Answer<discover_policy_server::Response> {
+    let key = config.well_known.policy_server_key.clone();
+    let key = key.ok_or_else(|| Error::not_found("There is no policy server under this name."))?;
+    Ok(Reply(discover_policy_server::Response::new(key)))
+}
+
+/// `GET /auth_metadata`, which says by this error that clients log in with the endpoints for that.
+pub async fn authorization_server(
+    _: Request<get_authorization_server_metadata::v1::Request>,
+) -> Answer<get_authorization_server_metadata::v1::Response> {
+    Err(Kind::Unrecognized.with("This server has no OAuth 2.0 API: use the endpoints for registration and login."))
 }
 
 pub async fn support(

@@ -16,7 +16,7 @@ use ruma::{
                 self,
                 v3::{ApplicationService, DiscoveryInfo, HomeserverInfo, LoginInfo, Password},
             },
-            logout, logout_all, refresh_token,
+            logout, logout_all, refresh_token, sso_login, sso_login_with_provider,
         },
         uiaa::{MatrixUserIdentifier, UserIdentifier},
     },
@@ -117,6 +117,22 @@ fn identifier(password: &Password) -> Result<UserIdentifier> {
         }
         _ => Err(Kind::MissingParam.with("The user is not named.")),
     }
+}
+
+/// `GET /login/sso/redirect`
+pub async fn sso(_: Request<sso_login::v3::Request>) -> Answer<sso_login::v3::Response> {
+    Err(no_single_sign_on())
+}
+
+/// `GET /login/sso/redirect/{idpId}`
+pub async fn sso_with(
+    _: Request<sso_login_with_provider::v3::Request>,
+) -> Answer<sso_login_with_provider::v3::Response> {
+    Err(no_single_sign_on())
+}
+
+fn no_single_sign_on() -> Error {
+    Error::not_found("This server has no single sign-on: log in with a password.")
 }
 
 pub async fn refresh(

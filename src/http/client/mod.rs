@@ -7,6 +7,7 @@ mod aliases;
 mod amended;
 mod appservice;
 mod as_sent;
+mod calls;
 mod content_disposition;
 mod context;
 mod create_room;
@@ -27,6 +28,7 @@ mod media;
 mod members;
 mod membership;
 mod messages;
+mod mutual_rooms;
 mod notifications;
 mod openid;
 mod peek;
@@ -40,6 +42,8 @@ mod receipts;
 mod redact;
 mod register;
 mod relations;
+mod report_administration;
+mod reports;
 mod room_summary;
 mod search;
 mod send;
@@ -80,6 +84,8 @@ fn server() -> Router<App> {
         // Server discovery
         .endpoint(discovery::homeserver)
         .endpoint(discovery::support)
+        .endpoint(discovery::policy_server)
+        .endpoint(discovery::authorization_server)
         .endpoint(discovery::versions)
         // Capabilities negotiation
         .endpoint(discovery::capabilities)
@@ -97,6 +103,8 @@ fn accounts() -> Router<App> {
         .endpoint(login::flows)
         .endpoint(login::login)
         .endpoint(login::login_token)
+        .endpoint(login::sso)
+        .endpoint(login::sso_with)
         .endpoint(login::refresh)
         .endpoint(login::logout)
         .endpoint(login::logout_all)
@@ -121,6 +129,12 @@ fn accounts() -> Router<App> {
         // Account moderation
         .endpoint(admin::is_locked)
         .endpoint(admin::lock)
+        .endpoint(admin::is_suspended)
+        .endpoint(admin::suspend)
+        // Server administration
+        .endpoint(admin::whois)
+        // Reports, as administrators read them
+        .merge(report_administration::routes())
         // Server notices
         .route("/_synapse/admin/v1/send_server_notice", post(server_notices::send))
         .route("/_synapse/admin/v1/send_server_notice/{txn_id}", put(server_notices::send_once))
@@ -249,6 +263,16 @@ fn people() -> Router<App> {
         .endpoint(profile::delete_field)
         // User directory
         .endpoint(search::people)
+        // Reporting content
+        .endpoint(reports::event)
+        .endpoint(reports::room)
+        .endpoint(reports::user)
+        // Mutual rooms
+        .endpoint(mutual_rooms::get)
+        .endpoint(mutual_rooms::get_by_older_path)
+        // Voice over IP, and MatrixRTC (MSC4143)
+        .endpoint(calls::turn_server)
+        .endpoint(calls::transports)
         // Presence
         .endpoint(presence::get)
         .endpoint(presence::set)

@@ -7,6 +7,7 @@ use crate::{
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        permission,
         rate_limit::{Limit, RateLimits},
     },
     presence::Presence,
@@ -23,6 +24,9 @@ pub async fn redact(
 ) -> Answer<redact_event::v3::Response> {
     caller.spend(&rate_limits, Limit::Messages)?;
     let redact_event::v3::Request { room_id, event_id, txn_id, reason, .. } = &request;
+    if caller.suspended && !rooms.is_own(room_id, &caller.user_id, event_id).await? {
+        return Err(permission::suspended());
+    }
     let sender = (&*caller.user_id, &*caller.device_id);
     let redaction = rooms.redact(room_id, sender, event_id, txn_id, reason.as_deref()).await?;
     presence.act(&caller.user_id).await;

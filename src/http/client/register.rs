@@ -1,11 +1,13 @@
 //! Making an account: "Account registration" in the client-server specification, and the way for tools beside it.
 
+use std::net::IpAddr;
+
 use axum::{
     body::Bytes,
     extract::{State, rejection::BytesRejection},
 };
 use ruma::{
-    OwnedDeviceId, OwnedUserId,
+    OwnedDeviceId, OwnedUserId, UserId,
     api::client::{
         account::{
             check_registration_token_validity, get_username_availability,
@@ -18,7 +20,7 @@ use serde::Serialize;
 
 use super::amended::{Amended, OldCredentials};
 use crate::{
-    error::{Kind, Result},
+    error::{Error, Kind, Result},
     http::{
         authenticate::MaybeService,
         client_address::ClientAddress,
@@ -28,7 +30,7 @@ use crate::{
     },
     users::{
         Admission, Grant, InteractiveAuth, NewAccount, NewDevice, Operation, Purpose, Refreshing, Registration,
-        RegistrationTokens, Sessions, SharedSecretRequest,
+        RegistrationTokens, Seen, Sessions, SharedSecretRequest,
     },
 };
 
@@ -58,7 +60,11 @@ pub async fn register(
     Request(Amended(request)): Request<Amended<OldCredentials<register::v3::Request>>>,
 ) -> Result<Json<Registered>> {
     if request.kind == RegistrationKind::Guest {
-        return Err(Kind::GuestAccessForbidden.with("This server has no guests."));
+        rate_limits.spend(Limit::Registration, address)?;
+        let user = registration.register_guest().await?;
+        // Everything but the name of the device is for the server to choose.
+        let device = NewDevice { display_name: request.initial_device_display_name, ..NewDevice::default() };
+        return Ok(Json(Registered::with_session(sessions.start(&user, device).await?)));
     }
     match &request.login_type {
         None => {}
@@ -66,7 +72,8 @@ pub async fn register(
         Some(_) => return Err(Kind::Unknown.with("This server does not know this way to register.")),
     }
     let flows = registration.flows()?;
-    check(&registration, &request).await?;
+    let guest = guest(&registration, &sessions, &request, address).await?;
+    check(&registration, &request, guest.as_deref()).await?;
     // Clients ask every few seconds whether the link in the mail was followed; the mail itself was counted.
     if request.auth.as_ref().is_some_and(|auth| !matches!(auth, AuthData::EmailIdentity(_))) {
         rate_limits.spend(Limit::Registration, address)?;
@@ -81,7 +88,14 @@ pub async fn register(
         display_name: None,
         admission: proof.registration_token.map_or(Admission::Open, Admission::Token),
     };
-    let user = registration.register_with(new, proof.address.as_ref()).await?;
+    let user = match guest {
+        None => registration.register_with(new, proof.address.as_ref()).await?,
+        Some(guest) => {
+            registration.register_guests_account(&guest, &new, proof.address.as_ref()).await?;
+            sessions.reread(&guest).await?;
+            guest
+        }
+    };
     begin(&sessions, user, request.inhibit_login, session_of(request)).await
 }
 
@@ -116,9 +130,27 @@ fn session_of(request: register::v3::Request) -> NewDevice {
     NewDevice { device_id: request.device_id, display_name: request.initial_device_display_name, refreshing }
 }
 
+/// The guest whose account is to become a whole one, if the request says so.
+async fn guest(
+    registration: &Registration,
+    sessions: &Sessions,
+    request: &register::v3::Request,
+    address: IpAddr,
+) -> Result<Option<OwnedUserId>> {
+    let Some(token) = &request.guest_access_token else { return Ok(None) };
+    let session = sessions.authenticate(token, Seen { address }).await?;
+    if !session.guest {
+        return Err(Error::forbidden("The guest_access_token is not one of a guest."));
+    }
+    registration.check_name_of_guest(&session.user_id, request.username.as_deref())?;
+    Ok(Some(session.user_id.clone()))
+}
+
 /// Finds what is wrong with the account before the user authenticates in vain.
-async fn check(registration: &Registration, request: &register::v3::Request) -> Result<()> {
-    if let Some(username) = &request.username {
+async fn check(registration: &Registration, request: &register::v3::Request, guest: Option<&UserId>) -> Result<()> {
+    if let Some(username) = &request.username
+        && guest.is_none()
+    {
         registration.available(username).await?;
     }
     match &request.password {

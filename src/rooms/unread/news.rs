@@ -124,7 +124,7 @@ impl Rooms {
             .is_some_and(|row| row.value.membership == MembershipState::Invite && row.value.event_id == event.id);
         Ok(holds
             && !viewer.ignored().contains(&event.sender)
-            && !self.shared.account_data.blocks_invites(snapshot, user).await?)
+            && self.hears_invitation(snapshot, user, &event.sender).await?)
     }
 }
 

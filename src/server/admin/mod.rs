@@ -11,7 +11,7 @@ use ruma::{OwnedUserId, UserId};
 use tracing::info;
 
 pub use self::{
-    protocol::{AdminAnswer, AdminRequest, AdminResponse, AppserviceSummary, TokenSummary, UserSummary},
+    protocol::{AdminAnswer, AdminRequest, AdminResponse, AppserviceSummary, ReportSummary, TokenSummary, UserSummary},
     socket::{AdminSocket, ask},
 };
 use crate::{
@@ -21,9 +21,13 @@ use crate::{
     rooms::{Notice, Rooms},
     users::{
         self, Account, Accounts, Admission, Belongings, NewAccount, NewRegistrationToken, OtherSessions, Registration,
-        RegistrationToken, RegistrationTokens, Role, Sessions, Users,
+        RegistrationToken, RegistrationTokens, Report, ReportKind, ReportedSubject, Reports, ReportsRequest, Role,
+        Sessions, Users,
     },
 };
+
+/// How many reports of each kind are listed at most.
+const LISTED_REPORTS: usize = 1_000;
 
 /// A cheap-clone service that carries out what operators ask for.
 #[derive(Clone)]
@@ -32,6 +36,7 @@ pub struct Admin {
     sessions: Sessions,
     registration: Registration,
     registration_tokens: RegistrationTokens,
+    reports: Reports,
     rooms: Rooms,
     clock: Clock,
     /// `None` where nobody has built what tells application services.
@@ -46,6 +51,7 @@ impl Admin {
             sessions: users.sessions.clone(),
             registration: users.registration.clone(),
             registration_tokens: users.registration_tokens.clone(),
+            reports: users.reports.clone(),
             rooms,
             clock,
             bridges: None,
@@ -87,6 +93,14 @@ impl Admin {
                 let told = self.rooms.send_notice_to_everyone(&Notice::text(&text)?).await?;
                 info!(told, "the operator told everyone something");
                 Ok(AdminResponse::Told(told))
+            }
+            AdminRequest::ListReports => self.list_reports().await,
+            AdminRequest::ShowReport { kind, number } => self.show_report(kind, number).await,
+            AdminRequest::ResolveReport { kind, number } => {
+                let report = self.show_report(kind, number).await?;
+                self.reports.resolve(kind, number).await?;
+                info!(?kind, number, "the operator resolved a report");
+                Ok(report)
             }
         }
     }
@@ -177,6 +191,34 @@ impl Admin {
         self.rooms.send_notice(&user, &Notice::text(text)?, None).await?;
         info!(%user, "the operator told somebody something");
         Ok(AdminResponse::User(user))
+    }
+
+    /// The newest open reports of each kind.
+    async fn list_reports(&self) -> Result<AdminResponse> {
+        let mut summaries = Vec::new();
+        for kind in [ReportKind::Event, ReportKind::Room, ReportKind::User] {
+            let page = self.reports.list(&ReportsRequest::newest(kind, LISTED_REPORTS)).await?;
+            summaries.extend(page.reports.into_iter().map(|(number, report)| self.report_summary(number, report).0));
+        }
+        Ok(AdminResponse::Reports(summaries))
+    }
+
+    async fn show_report(&self, kind: ReportKind, number: u64) -> Result<AdminResponse> {
+        let (summary, json) = self.report_summary(number, self.reports.get(kind, number).await?);
+        Ok(AdminResponse::Report(summary, json))
+    }
+
+    fn report_summary(&self, number: u64, report: Report) -> (ReportSummary, Option<String>) {
+        let kind = ReportKind::of(&report.subject);
+        let (about, json) = match report.subject {
+            ReportedSubject::Event { room, event, sender, json } => {
+                (format!("{event} of {sender} in {room}"), Some(json))
+            }
+            ReportedSubject::Room(room) => (room.to_string(), None),
+            ReportedSubject::User(user) => (user.to_string(), None),
+        };
+        let age = Duration::from_millis(self.clock.millis().saturating_sub(report.at));
+        (ReportSummary { kind, number, age, reporter: report.reporter, about, reason: report.reason }, json)
     }
 
     /// Whom the operator means by a localpart or a whole user id.

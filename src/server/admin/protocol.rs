@@ -5,7 +5,7 @@ use std::time::Duration;
 use ruma::OwnedUserId;
 use serde::{Deserialize, Serialize};
 
-use crate::users::{Role, Standing};
+use crate::users::{ReportKind, Role, Standing};
 
 /// What an operator asks for. It may hold a password, so it cannot be shown.
 #[derive(Serialize, Deserialize)]
@@ -75,6 +75,22 @@ pub enum AdminRequest {
     ListAppservices,
     /// Read the registrations of application services again.
     ReloadAppservices,
+    /// List what users reported and nobody has resolved.
+    ListReports,
+    /// Show one report with all that belongs to it.
+    ShowReport {
+        /// About what it is.
+        kind: ReportKind,
+        /// Its number.
+        number: u64,
+    },
+    /// Remove a report that has been dealt with.
+    ResolveReport {
+        /// About what it is.
+        kind: ReportKind,
+        /// Its number.
+        number: u64,
+    },
 }
 
 /// The answer to an [`AdminRequest`] that was carried out; a sentence for the operator otherwise.
@@ -98,6 +114,10 @@ pub enum AdminResponse {
     Appservices(Vec<AppserviceSummary>),
     /// How many registrations there are now.
     Reloaded(usize),
+    /// The open reports.
+    Reports(Vec<ReportSummary>),
+    /// The report that the command was about, and the reported event, if it is about one.
+    Report(ReportSummary, Option<String>),
 }
 
 /// An application service as the operator sees it.
@@ -141,4 +161,21 @@ pub struct TokenSummary {
     pub expires_in: Option<Duration>,
     /// What the accounts it makes may do.
     pub role: Role,
+}
+
+/// A report as the operator sees it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReportSummary {
+    /// About what it is.
+    pub kind: ReportKind,
+    /// Its number among those of its kind.
+    pub number: u64,
+    /// How long ago it was made.
+    pub age: Duration,
+    /// Who made it.
+    pub reporter: OwnedUserId,
+    /// The user, the room, or the event with its sender and its room.
+    pub about: String,
+    /// Why.
+    pub reason: Option<String>,
 }

@@ -11,6 +11,7 @@ pub mod encryption_messages;
 pub mod key_backup;
 pub mod media;
 mod meta;
+pub mod moderation;
 pub mod presence;
 pub mod previews;
 pub mod relations;
@@ -32,6 +33,7 @@ pub const ALL: &[&[TableInfo]] = &[
     key_backup::TABLES,
     media::TABLES,
     meta::TABLES,
+    moderation::TABLES,
     presence::TABLES,
     previews::TABLES,
     relations::TABLES,

@@ -156,6 +156,8 @@ pub enum Role {
     Administrator,
     /// Nothing: it is the server itself that speaks in this name, and nobody can log in to it.
     Server,
+    /// Less than everybody: it came without a password, and looks around as the specification lets guests.
+    Guest,
 }
 
 /// Whether an account can be used.

@@ -110,17 +110,21 @@ async fn the_list_of_ignored_users_is_read_and_nonsense_ignores_nobody() {
 }
 
 #[tokio::test]
-async fn invitations_are_blocked_by_that_word_alone() {
+async fn who_wants_no_invitations_gets_none_and_who_lists_somebody_gets_none_of_theirs() {
+    use InviteVerdict::{Block, Deliver, Ignore};
     let data = fixture();
-    let blocked = async || data.blocks_invites(&data.store.snapshot(), alice()).await.unwrap();
-    assert!(!blocked().await);
-    for (content, expected) in [
-        (r#"{"default_action": "block"}"#, true),
-        (r#"{"default_action": "allow"}"#, false),
-        (r#"{"default_action": ["block"]}"#, false),
-        ("{}", false),
+    let bob = user_id!("@bob:example.org");
+    let verdict = async || data.invite_verdict(&data.store.snapshot(), alice(), bob).await.unwrap();
+    assert_eq!(verdict().await, Deliver);
+    for (kind, content, expected) in [
+        ("m.invite_permission_config", r#"{"default_action": "block"}"#, Block),
+        ("m.invite_permission_config", "{}", Deliver),
+        ("org.matrix.msc4380.invite_permission_config", r#"{"default_action": "block"}"#, Block),
+        ("org.matrix.msc4380.invite_permission_config", r#"{"block_all": false}"#, Deliver),
+        ("org.matrix.msc4155.invite_permission_config", r#"{"ignored_users": ["@bob:*"]}"#, Ignore),
+        ("m.invite_permission_config", r#"{"default_action": "block"}"#, Block),
     ] {
-        data.set(alice(), None, "m.invite_permission_config", json(content)).await.unwrap();
-        assert_eq!(blocked().await, expected, "{content}");
+        data.set(alice(), None, kind, json(content)).await.unwrap();
+        assert_eq!(verdict().await, expected, "{kind}: {content}");
     }
 }

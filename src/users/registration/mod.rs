@@ -1,5 +1,6 @@
 //! Registration: who may make an account, under which name, and the making of it.
 
+mod guests;
 mod shared_secret;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use crate::{
     config::{self, RegistrationEmail, RegistrationMode},
     error::{Error, Kind, Result},
     storage::{
-        Batch, Store,
+        Batch, Snapshot, Store,
         schema::users::{PROFILES, PasswordHash, Role},
         until_settled,
     },
@@ -234,11 +235,7 @@ impl Registration {
             return Err(taken());
         }
         let mut batch = Batch::new();
-        let role = match &new.admission {
-            Admission::Open | Admission::Appservice(_) => Role::User,
-            Admission::Token(token) => self.tokens.spend(&mut batch, &snapshot, token).await?,
-            Admission::Granted(role) => *role,
-        };
+        let role = self.admit(&mut batch, &snapshot, &new.admission).await?;
         self.accounts.insert(&mut batch, user, password_hash, role);
         if let Some(address) = address {
             self.third_party_ids.bind(&mut batch, &snapshot, user, address).await?;
@@ -249,6 +246,15 @@ impl Registration {
         PROFILES.put(&mut batch, (user,), &profile);
         Log::append(&mut batch, 0, &Change::Profile { user: user.to_owned() });
         self.store.commit(batch).await.map(drop)
+    }
+
+    /// What an account may do that is made with `batch`, which takes what lets it be made.
+    async fn admit(&self, batch: &mut Batch, snapshot: &Snapshot, admission: &Admission) -> Result<Role> {
+        match admission {
+            Admission::Open | Admission::Appservice(_) => Ok(Role::User),
+            Admission::Token(token) => self.tokens.spend(batch, snapshot, token).await,
+            Admission::Granted(role) => Ok(*role),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod devices;
 mod last_seen;
 mod lent;
+mod suspension;
 mod tokens;
 mod upper_layers;
 
@@ -29,8 +30,11 @@ use crate::{
     config,
     error::{Kind, Result},
     storage::{
-        Batch, Store,
-        schema::users::{ACCESS_TOKENS, ACCOUNTS, Account, DEVICES, SessionToken, Standing},
+        Batch, Snapshot, Store,
+        schema::{
+            moderation::SUSPENSIONS,
+            users::{ACCESS_TOKENS, ACCOUNTS, Account, DEVICES, Role, SessionToken, Standing},
+        },
         until_settled,
     },
     streams::Notifier,
@@ -66,6 +70,10 @@ pub struct Session {
     pub device_id: OwnedDeviceId,
     /// Whether the account is locked: nothing but logging out is allowed then.
     pub locked: bool,
+    /// Whether the account is suspended: it may read and leave, and do little else.
+    pub suspended: bool,
+    /// Whether it is a guest's.
+    pub guest: bool,
     /// When the access token stops working, in milliseconds since the Unix epoch.
     expires_at: Option<u64>,
     /// When the device was last noted as seen, in milliseconds since the Unix epoch.
@@ -147,13 +155,19 @@ impl Sessions {
             let account = self.accounts.for_update(&snapshot, user).await?;
             let mut batch = Batch::new();
             self.accounts.replace(&mut batch, user, &account, &Account { standing, ..account.clone() });
-            for (_, device) in self.device_rows(&snapshot, user).await? {
-                let current = Some(device.tokens);
-                current.into_iter().chain(device.refreshed).for_each(|tokens| self.uncache(&mut batch, tokens.access));
-            }
+            self.uncache_all(&mut batch, &snapshot, user).await?;
             self.store.commit(batch).await.map(drop)
         })
         .await
+    }
+
+    /// Has every session of `user` be read anew once `batch`, which changes what they may do, is visible.
+    async fn uncache_all(&self, batch: &mut Batch, snapshot: &Snapshot, user: &UserId) -> Result<()> {
+        for (_, device) in self.device_rows(snapshot, user).await? {
+            let current = Some(device.tokens);
+            current.into_iter().chain(device.refreshed).for_each(|tokens| self.uncache(batch, tokens.access));
+        }
+        Ok(())
     }
 
     /// Reads the session of an access token from the store.
@@ -169,7 +183,9 @@ impl Sessions {
             }
             let SessionToken { user_id, device_id, expires_at } = token;
             let locked = account.standing == Standing::Locked;
-            Ok(Session { user_id, device_id, locked, expires_at, noted_at: AtomicU64::new(0) })
+            let guest = account.role == Role::Guest;
+            let suspended = SUSPENSIONS.exists(&snapshot, (&user_id,)).await?;
+            Ok(Session { user_id, device_id, locked, suspended, guest, expires_at, noted_at: AtomicU64::new(0) })
         })
         .await
     }
