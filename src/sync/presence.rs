@@ -15,8 +15,14 @@ pub(super) async fn section(sync: &Sync, reading: &Reading, met: &HashSet<OwnedU
     let since = reading.since.map(|since| sync.ephemerals.since(since.ephemeral));
     let events = sync.presence.changes(&reading.snapshot, &reading.user, since, met).await?;
     let filter = &reading.filter.presence;
-    let wanted = events.iter().filter(|event| passes_outside_rooms(filter, "m.presence", Some(&event.sender)));
     let mut section = Presence::new();
+    if events.is_empty() {
+        return Ok(section);
+    }
+    let ignored = sync.rooms.ignored_by(&reading.snapshot, &reading.user).await?;
+    let wanted = events.iter().filter(|event| {
+        passes_outside_rooms(filter, "m.presence", Some(&event.sender)) && !ignored.contains(&event.sender)
+    });
     section.events = wanted.map(Raw::new).collect::<Result<_, _>>().map_err(Error::internal)?;
     Ok(section)
 }

@@ -10,6 +10,7 @@ use crate::{
     storage::{
         Batch, Direction, KeyRange, Snapshot, Store,
         schema::{
+            moderation::SUSPENSIONS,
             third_party_ids::THIRD_PARTY_ID_OWNERS,
             users::{ACCOUNTS, Account, PasswordHash, Role, Standing},
         },
@@ -89,6 +90,11 @@ impl Accounts {
     /// Whether `user` may administer the server.
     pub async fn is_administrator(&self, user: &UserId) -> Result<bool> {
         Ok(self.get(user).await?.is_some_and(|account| account.role == Role::Administrator))
+    }
+
+    /// Whether the account of `user` is suspended.
+    pub async fn is_suspended(&self, user: &UserId) -> Result<bool> {
+        SUSPENSIONS.exists(&self.store.snapshot(), (user,)).await
     }
 
     /// Whether `user` is a guest of this server.

@@ -4,14 +4,6 @@ use serde_json::json;
 
 use crate::support::{Connection, Server};
 
-/// The account that the first token made.
-async fn administrator(server: &Server) -> Connection {
-    let auth = json!({"type": "m.login.registration_token", "token": server.first_token()});
-    let body = json!({"username": "admin", "password": "correct horse", "auth": auth});
-    let session = server.stranger().post("register", body).await.expect_ok();
-    server.stranger().with_token(session["access_token"].as_str().unwrap())
-}
-
 fn lock(user: &str) -> String {
     format!("/_matrix/client/v1/admin/lock/{user}")
 }
@@ -19,14 +11,17 @@ fn lock(user: &str) -> String {
 #[tokio::test]
 async fn a_locked_account_can_do_nothing_but_log_out() {
     let mut server = Server::start().await;
-    let admin = administrator(&server).await;
+    let admin = server.administrator().await;
     let alice = server.register("alice").await;
     let phone = alice.log_in_again().await;
     assert_eq!(admin.get(&lock(&alice.id)).await.expect_ok(), json!({"locked": false}));
     let moderation = async |user: &Connection| {
         user.get("capabilities").await.expect_ok()["capabilities"]["m.account_moderation"].clone()
     };
-    assert_eq!((moderation(&admin).await, moderation(&alice).await), (json!({"lock": true}), json!(null)));
+    assert_eq!(
+        (moderation(&admin).await, moderation(&alice).await),
+        (json!({"lock": true, "suspend": true}), json!(null))
+    );
     let locked = admin.put(&lock(&alice.id), json!({"locked": true})).await.expect_ok();
     assert_eq!(locked, json!({"locked": true}));
 
@@ -49,7 +44,7 @@ async fn a_locked_account_can_do_nothing_but_log_out() {
 #[tokio::test]
 async fn only_administrators_lock_and_only_others() {
     let server = Server::start().await;
-    let admin = administrator(&server).await;
+    let admin = server.administrator().await;
     let (alice, bob) = (server.register("alice").await, server.register("bob").await);
     let body = json!({"locked": true});
     // Who is no administrator does not even learn who has an account.

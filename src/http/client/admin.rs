@@ -49,12 +49,11 @@ pub async fn lock(
 
 pub async fn is_suspended(
     State(accounts): State<Accounts>,
-    State(sessions): State<Sessions>,
     caller: Caller,
     Request(request): Request<is_user_suspended::v1::Request>,
 ) -> Answer<is_user_suspended::v1::Response> {
     accounts.governed(&caller.user_id, &request.user_id).await?;
-    Ok(Reply(is_user_suspended::v1::Response::new(sessions.is_suspended(&request.user_id).await?)))
+    Ok(Reply(is_user_suspended::v1::Response::new(accounts.is_suspended(&request.user_id).await?)))
 }
 
 pub async fn suspend(

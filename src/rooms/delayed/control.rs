@@ -175,8 +175,11 @@ impl Rooms {
         DELAYED_EVENTS.get(&self.shared.store.snapshot(), (id,)).await?.ok_or_else(no_such_delayed_event)
     }
 
-    /// Refuses to send for those whose account cannot be used.
+    /// Refuses to send for those whose account cannot be used, or not for this.
     async fn require_active(&self, user: &UserId) -> Result<()> {
+        if self.shared.accounts.is_suspended(user).await? {
+            return Err(Error::forbidden("The sender's account has been suspended."));
+        }
         let account = self.shared.accounts.get(user).await?;
         match account.map(|account| account.standing) {
             Some(Standing::Locked | Standing::Deactivated { .. }) => {

@@ -10,11 +10,6 @@ use crate::{
 };
 
 impl Sessions {
-    /// Whether the account of `user` is suspended.
-    pub async fn is_suspended(&self, user: &UserId) -> Result<bool> {
-        SUSPENSIONS.exists(&self.store.snapshot(), (user,)).await
-    }
-
     /// Suspends the account of `user` until [`Sessions::release`], for all its sessions and those to come.
     ///
     /// # Errors

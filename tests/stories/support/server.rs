@@ -129,6 +129,14 @@ impl Server {
         User::new(&self.stranger, &session, password)
     }
 
+    /// The administrator, whose account the first token makes.
+    pub async fn administrator(&self) -> Connection {
+        let auth = json!({"type": "m.login.registration_token", "token": self.first_token});
+        let body = json!({"username": "admin", "password": "correct horse", "auth": auth});
+        let session = self.stranger.post("register", body).await.expect_ok();
+        self.stranger.with_token(session["access_token"].as_str().expect("a registration logs in"))
+    }
+
     /// The memory that the server's process holds, in megabytes.
     pub fn resident_megabytes(&self) -> f64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("the server runs");
