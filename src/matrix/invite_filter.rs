@@ -67,23 +67,22 @@ impl InviteLists {
     /// What becomes of invitations from `inviter`. Lists of users win over lists of servers, and the friendlier list wins.
     pub fn judge(&self, inviter: &UserId) -> InviteVerdict {
         let server = inviter.server_name();
-        let server_matches = |pattern: &str| is_match(pattern, server.as_str()) || is_match(pattern, server.host());
-        let user_matches = |pattern: &str| is_match(pattern, inviter.as_str());
-        let lists: [(&[String], &dyn Fn(&str) -> bool, InviteVerdict); 6] = [
-            (&self.allowed_users, &user_matches, InviteVerdict::Deliver),
-            (&self.ignored_users, &user_matches, InviteVerdict::Ignore),
-            (&self.blocked_users, &user_matches, InviteVerdict::Block),
-            (&self.allowed_servers, &server_matches, InviteVerdict::Deliver),
-            (&self.ignored_servers, &server_matches, InviteVerdict::Ignore),
-            (&self.blocked_servers, &server_matches, InviteVerdict::Block),
+        let server_in = |patterns: &[String]| is_in(patterns, server.as_str()) || is_in(patterns, server.host());
+        let user_in = |patterns: &[String]| is_in(patterns, inviter.as_str());
+        let lists = [
+            (user_in(&self.allowed_users), InviteVerdict::Deliver),
+            (user_in(&self.ignored_users), InviteVerdict::Ignore),
+            (user_in(&self.blocked_users), InviteVerdict::Block),
+            (server_in(&self.allowed_servers), InviteVerdict::Deliver),
+            (server_in(&self.ignored_servers), InviteVerdict::Ignore),
+            (server_in(&self.blocked_servers), InviteVerdict::Block),
         ];
-        let found = lists.iter().find(|(patterns, matches, _)| patterns.iter().any(|pattern| matches(pattern)));
-        found.map_or(InviteVerdict::Deliver, |(.., verdict)| *verdict)
+        lists.into_iter().find(|(is_in, _)| *is_in).map_or(InviteVerdict::Deliver, |(_, verdict)| verdict)
     }
 }
 
-fn is_match(pattern: &str, text: &str) -> bool {
-    matches(pattern, text, QuestionMark::AnyCharacter)
+fn is_in(patterns: &[String], text: &str) -> bool {
+    patterns.iter().any(|pattern| matches(pattern, text, QuestionMark::AnyCharacter))
 }
 
 /// The texts of a list; nothing if it is none, such as `null`.

@@ -255,8 +255,11 @@ mod tests {
         assert_eq!(numbers(&reports.list(&newest).await.unwrap()), [125, 50]);
         let of_bob = ReportsRequest { reporter: Some(bob), ..request(ReportKind::Room) };
         assert_eq!(numbers(&reports.list(&of_bob).await.unwrap()), [125, 250]);
-        let room = Some(room_id!("!bad:example.org"));
-        assert_eq!(reports.list(&ReportsRequest { room, ..request(ReportKind::Room) }).await.unwrap().total, 2);
+        let bad = room_id!("!bad:example.org");
+        assert_eq!(
+            reports.list(&ReportsRequest { room: Some(bad), ..request(ReportKind::Room) }).await.unwrap().total,
+            2
+        );
         let about = ReportsRequest { about: Some(bob), ..request(ReportKind::Room) };
         assert_eq!(reports.list(&about).await.unwrap().total, 0);
         assert_eq!(reports.list(&request(ReportKind::User)).await.unwrap().total, 0);
@@ -265,7 +268,7 @@ mod tests {
         assert_eq!(reports.resolve(ReportKind::Room, 250).await.unwrap_err().kind, Kind::NotFound);
         assert_eq!(reports.get(ReportKind::Room, 250).await.unwrap_err().kind, Kind::NotFound);
         // A number that was resolved is not given again.
-        assert_eq!(reports.file(bob, None, ReportedSubject::Room(room.unwrap().to_owned())).await.unwrap(), 251);
+        assert_eq!(reports.file(bob, None, ReportedSubject::Room(bad.to_owned())).await.unwrap(), 251);
     }
 
     #[tokio::test]
