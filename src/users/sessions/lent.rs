@@ -38,7 +38,7 @@ impl Sessions {
         }
         let device_id = device.map_or_else(|| "".into(), ToOwned::to_owned);
         let noted_at = AtomicU64::new(0);
-        let suspended = self.is_suspended(user).await?;
+        let suspended = self.accounts.is_suspended(user).await?;
         let user_id = user.to_owned();
         let session = Session { user_id, device_id, locked, suspended, guest: false, expires_at: None, noted_at };
         if device.is_some() {
