@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Server, User};
+use crate::support::{Server, User, encode};
 
 /// The content of a piece of the room's state, as its creator's client learns of it.
 async fn state(user: &User, room: &str, kind: &str) -> Value {

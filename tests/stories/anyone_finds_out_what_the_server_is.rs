@@ -11,7 +11,7 @@ async fn a_client_learns_the_versions_and_where_the_server_is() {
     let anyone = server.stranger();
     let versions = anyone.get("/_matrix/client/versions").await.expect_ok();
     let versions: Vec<&str> = versions["versions"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert!(versions.contains(&"v1.11"), "{versions:?}");
+    assert!(versions.contains(&"v1.19"), "{versions:?}");
 
     let well_known = anyone.get("/.well-known/matrix/client").await.expect_ok();
     assert_eq!(well_known["m.homeserver"]["base_url"], "https://chat.story.example");

@@ -28,20 +28,20 @@ async fn those_one_shares_a_room_with_come_first_and_strangers_in_public_rooms_a
     }
     assert_eq!(find(&alice, "muller").await, [""; 0], "nobody is known yet");
     let public = carol.create_room_with(json!({ "preset": "public_chat" })).await;
-    assert_eq!(find(&alice, "muller").await, [carol.id.clone()]);
+    assert_eq!(find(&alice, "muller").await, [carol.id.as_str()]);
     let room = alice.create_room().await;
     alice.invite(&room, &bob).await;
     bob.join(&room).await;
     assert_eq!(find(&alice, "muller").await, [bob.id.clone(), carol.id.clone()]);
-    assert_eq!(find(&alice, "bob mul").await, [bob.id.clone()]);
+    assert_eq!(find(&alice, "bob mul").await, [bob.id.as_str()]);
     assert_eq!(find(&alice, "ülle").await, [bob.id.clone(), carol.id.clone()]);
-    assert_eq!(find(&alice, &bob.id).await, [bob.id.clone()]);
+    assert_eq!(find(&alice, &bob.id).await, [bob.id.as_str()]);
     assert_eq!(find(&dan, "dan").await, [""; 0], "nobody looks for themselves");
 
     // A new name counts at once, and an old one no more.
     show_name(&bob, "Robert").await;
-    assert_eq!(find(&alice, "muller").await, [carol.id.clone()]);
-    assert_eq!(find(&alice, "rob").await, [bob.id.clone()]);
+    assert_eq!(find(&alice, "muller").await, [carol.id.as_str()]);
+    assert_eq!(find(&alice, "rob").await, [bob.id.as_str()]);
     // So does who leaves.
     carol.leave(&public).await;
     assert_eq!(find(&alice, "muller").await, [""; 0]);

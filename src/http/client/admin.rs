@@ -14,12 +14,14 @@ use ruma::{
         is_user_locked, is_user_suspended, lock_user, suspend_user,
     },
 };
+use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Error, Result},
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
+        json::Json,
     },
     users::{Accounts, Sessions, Standing},
 };
@@ -76,7 +78,7 @@ pub async fn whois(
     State(sessions): State<Sessions>,
     caller: Caller,
     Request(request): Request<get_user_info::v3::Request>,
-) -> Answer<get_user_info::v3::Response> {
+) -> Result<Json<Value>> {
     if caller.user_id != request.user_id {
         require_known(&accounts, &caller, &request).await?;
     }
@@ -97,10 +99,18 @@ pub async fn whois(
         info.sessions = vec![session];
         devices.insert(device.device_id.to_string(), info);
     }
-    let mut response = get_user_info::v3::Response::new();
-    response.user_id = Some(request.user_id);
-    response.devices = devices;
-    Ok(Reply(response))
+    // What program a device runs is left out, where ruma would say `null`.
+    let mut devices = serde_json::to_value(devices).map_err(Error::internal)?;
+    for connection in devices.as_object_mut().into_iter().flatten().flat_map(|(_, device)| connections(device)) {
+        connection.remove("user_agent");
+    }
+    Ok(Json(json!({ "user_id": request.user_id, "devices": devices })))
+}
+
+fn connections(device: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let sessions = device["sessions"].as_array_mut().into_iter().flatten();
+    let connections = sessions.flat_map(|session| session["connections"].as_array_mut().into_iter().flatten());
+    connections.filter_map(Value::as_object_mut)
 }
 
 /// Checks that an administrator asks about somebody who has an account here.

@@ -29,20 +29,19 @@ use crate::{
 };
 
 /// The versions of the specification whose endpoints this server has, the newest last.
-const VERSIONS: [&str; 12] =
-    ["r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11"];
+const VERSIONS: [&str; 20] = [
+    "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4", "v1.5", "v1.6", "v1.7", "v1.8", "v1.9", "v1.10", "v1.11", "v1.12",
+    "v1.13", "v1.14", "v1.15", "v1.16", "v1.17", "v1.18", "v1.19",
+];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 13] = [
+const UNSTABLE_FEATURES: [&str; 11] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
     "org.matrix.msc3814",
     // Filters by relation.
     "org.matrix.msc3874",
-    // Subscriptions to threads, and what changed about them.
-    "org.matrix.msc4306",
-    "org.matrix.msc4308",
     // Events that are sent later.
     "org.matrix.msc4140",
     // The state at the end of a sync's timeline.
