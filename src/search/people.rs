@@ -3,15 +3,15 @@
 //! A name that somebody has in one room only is nobody's business elsewhere, so only what people show of themselves counts.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    sync::Arc,
+    cmp::Reverse,
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
 };
 
-use arc_swap::ArcSwap;
 use ruma::{
     OwnedMxcUri, OwnedUserId, UserId,
     events::StateEventType,
-    profile::{AvatarUrl, DisplayName},
+    profile::{AvatarUrl, DisplayName, UserProfile},
     room::JoinRuleKind,
 };
 use serde::Deserialize;
@@ -27,18 +27,12 @@ use crate::{
         Position, Snapshot, Store,
         schema::users::{Role, Standing},
     },
-    streams::{Change, Log},
+    streams::Log,
     users::{Accounts, Profiles},
 };
 
-/// After how many changes of the server all names are read anew instead of the changes.
-const MANY_CHANGES: u64 = 50_000;
-
 /// How many strangers are looked at, at most, to see whether the searcher may know of them.
 const STRANGERS: usize = 500;
-
-/// The members of rooms larger than this are looked up one by one instead of being listed.
-const LARGE_ROOM: usize = 5_000;
 
 /// How many people are given at most.
 const MOST: usize = 50;
@@ -63,7 +57,7 @@ pub struct People {
     settings: PeopleSettings,
     analysis: Analysis,
     /// Nothing until somebody searches.
-    names: Arc<ArcSwap<Names>>,
+    names: Arc<RwLock<Names>>,
 }
 
 /// People who were found, best first.
@@ -87,10 +81,9 @@ pub struct Person {
 }
 
 /// The people in the searcher's rooms.
-#[derive(Default)]
 struct Company {
-    of_small_rooms: HashSet<OwnedUserId>,
-    large_rooms: Vec<Arc<RoomState>>,
+    /// The rooms, those with the most members first.
+    rooms: Vec<Arc<RoomState>>,
 }
 
 impl People {
@@ -101,7 +94,7 @@ impl People {
     }
 
     /// Those whose names or ids have each word of `typed` in them and of whom `searcher` may know, those first with whom they
-    /// share a room. Nobody looks for themselves.
+    /// share a room. The searcher is not looking for themselves.
     ///
     /// # Errors
     ///
@@ -116,21 +109,20 @@ impl People {
             return Ok(PeopleFound::default());
         }
         let snapshot = self.store.snapshot();
-        let names = self.names(&snapshot).await?;
+        self.learn_names(&snapshot).await?;
+        let named = self.named(&words, searcher);
         let company = self.company(&snapshot, searcher).await?;
-        let mut found: Vec<(bool, Fit, &UserId)> = names
-            .having(&words)
-            .filter(|(_, user)| *user != searcher)
-            .map(|(fit, user)| (!company.has(user), fit, user))
-            .collect();
+        let acquainted = company.among(&named);
+        let mut found: Vec<(bool, Fit, &UserId)> =
+            named.iter().map(|(fit, user)| (!acquainted.contains(&**user), *fit, &**user)).collect();
         // All that is needed of the order is its beginning; strangers may turn out to be unknown.
         let wanted = limit + STRANGERS;
-        if found.len() > wanted {
+        let mut answer = PeopleFound { people: Vec::new(), limited: found.len() > wanted };
+        if answer.limited {
             found.select_nth_unstable(wanted);
             found.truncate(wanted);
         }
         found.sort_unstable();
-        let mut answer = PeopleFound::default();
         for (stranger, _, user) in found {
             if stranger && !self.settings.everyone && !self.is_in_public(&snapshot, user).await? {
                 continue;
@@ -152,45 +144,53 @@ impl People {
         Ok(answer)
     }
 
-    /// Everybody's names now.
-    async fn names(&self, snapshot: &Snapshot) -> Result<Arc<Names>> {
-        let known = self.names.load_full();
-        let position = snapshot.position();
-        if known.position >= position {
-            return Ok(known);
+    /// Everybody but the searcher who is called so.
+    fn named(&self, words: &[String], searcher: &UserId) -> Vec<(Fit, OwnedUserId)> {
+        let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
+        let found = names.having(words).into_iter().filter(|(_, user)| *user != searcher);
+        found.map(|(fit, user)| (fit, user.to_owned())).collect()
+    }
+
+    /// Brings what is known of everybody's names up to `snapshot`.
+    async fn learn_names(&self, snapshot: &Snapshot) -> Result<()> {
+        let known = self.names.read().unwrap_or_else(PoisonError::into_inner).position;
+        if known >= snapshot.position() {
+            return Ok(());
         }
-        let new = known.position == Position::ZERO || position.get() - known.position.get() > MANY_CHANGES;
-        let changed = match new {
-            true => self.accounts.list().await?.into_iter().map(|(user, _)| user).collect(),
-            false => renamed(snapshot, known.position).await?,
-        };
-        let mut names = match new {
-            true => Names::default(),
-            false => (*known).clone(),
-        };
+        let mut shown = Vec::new();
+        if known == Position::ZERO {
+            shown = self.profiles.all(snapshot).await?;
+            let named: HashSet<OwnedUserId> = shown.iter().map(|(user, _)| user.clone()).collect();
+            let accounts = self.accounts.list().await?.into_iter().map(|(user, _)| user);
+            shown.extend(accounts.filter(|user| !named.contains(user)).map(|user| (user, UserProfile::new())));
+        } else {
+            for user in Log::profiles_since(snapshot, known).await? {
+                let profile = self.profiles.of(snapshot, &user).await?;
+                shown.push((user, profile));
+            }
+        }
         let mut analysis = self.analysis.clone();
-        for user in changed {
-            let profile = self.profiles.of(snapshot, &user).await?;
-            let shown = profile.get_static::<DisplayName>().ok().flatten();
-            let name = Name::new(&mut analysis, &user, shown.as_deref());
-            names.put(user, name);
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have learned more meanwhile; what is read here is not newer than that.
+        if names.position < snapshot.position() {
+            for (user, profile) in shown {
+                let name = profile.get_static::<DisplayName>().ok().flatten();
+                let name = Name::new(&mut analysis, &user, name.as_deref());
+                names.put(user, name);
+            }
+            names.position = snapshot.position();
         }
-        names.position = position;
-        let names = Arc::new(names);
-        self.names.store(names.clone());
-        Ok(names)
+        Ok(())
     }
 
     async fn company(&self, snapshot: &Snapshot, searcher: &UserId) -> Result<Company> {
-        let mut company = Company::default();
+        let mut rooms = Vec::new();
         for room in self.rooms.joined(snapshot, searcher).await? {
-            let state = self.rooms.room(&room).await?.current();
-            match state.joined.len() > LARGE_ROOM {
-                true => company.large_rooms.push(state),
-                false => company.of_small_rooms.extend(state.joined.iter().cloned()),
-            }
+            rooms.push(self.rooms.room(&room).await?.current());
         }
-        Ok(company)
+        // Whoever is in any of them is most likely in a large one.
+        rooms.sort_by_key(|state| Reverse(state.joined.len()));
+        Ok(Company { rooms })
     }
 
     /// Whether somebody is in a room that everybody may enter.
@@ -213,24 +213,19 @@ impl People {
 }
 
 impl Company {
-    fn has(&self, user: &UserId) -> bool {
-        self.of_small_rooms.contains(user) || self.large_rooms.iter().any(|state| state.is_joined(user))
+    /// Those of `named` who share a room with the searcher. Costs as much as the smaller of the two crowds.
+    fn among<'a>(&self, named: &'a [(Fit, OwnedUserId)]) -> HashSet<&'a UserId> {
+        let members: usize = self.rooms.iter().map(|state| state.joined.len()).sum();
+        let named = named.iter().map(|(_, user)| &**user);
+        if members / (1 + self.rooms.len()) > named.len() {
+            return named.filter(|user| self.rooms.iter().any(|state| state.is_joined(user))).collect();
+        }
+        let members: HashSet<&UserId> = self.rooms.iter().flat_map(|state| &state.joined).map(|user| &**user).collect();
+        named.filter(|user| members.contains(user)).collect()
     }
 }
 
 #[derive(Deserialize)]
 struct JoinRules {
     join_rule: JoinRuleKind,
-}
-
-/// Who may have another name than at `since`, or is new.
-async fn renamed(snapshot: &Snapshot, since: Position) -> Result<BTreeSet<OwnedUserId>> {
-    let rows = Log::since(snapshot, since, usize::MAX).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(_, change)| match change {
-            Change::Profile { user } => Some(user),
-            _ => None,
-        })
-        .collect())
 }

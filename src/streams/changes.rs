@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     storage::{
         Batch, Direction, KeyRange, Position, Snapshot,
-        schema::streams::{DEVICE_LIST_LOG, LOG, USER_LOG},
+        schema::streams::{DEVICE_LIST_LOG, LOG, PROFILE_LOG, USER_LOG},
     },
 };
 
@@ -27,8 +27,10 @@ impl Log {
         if let Some(user) = personal(change) {
             USER_LOG.put(batch, (user, position), change);
         }
-        if let Change::DeviceList { user } = change {
-            DEVICE_LIST_LOG.put(batch, (position, user), &());
+        match change {
+            Change::DeviceList { user } => DEVICE_LIST_LOG.put(batch, (position, user), &()),
+            Change::Profile { user } => PROFILE_LOG.put(batch, (position, user), &()),
+            _ => {}
         }
     }
 
@@ -41,6 +43,12 @@ impl Log {
     /// The users whose devices or device keys changed after `since`.
     pub async fn device_lists_since(snapshot: &Snapshot, since: Position) -> Result<BTreeSet<OwnedUserId>> {
         let rows = DEVICE_LIST_LOG.scan(snapshot, KeyRange::after((since,)), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((_, user), ())| user).collect())
+    }
+
+    /// The users whose profiles changed after `since`, or who are new since then.
+    pub async fn profiles_since(snapshot: &Snapshot, since: Position) -> Result<BTreeSet<OwnedUserId>> {
+        let rows = PROFILE_LOG.scan(snapshot, KeyRange::after((since,)), Direction::Forward, usize::MAX).await?;
         Ok(rows.into_iter().map(|((_, user), ())| user).collect())
     }
 

@@ -1,14 +1,14 @@
 //! Profiles: what users show of themselves to others, custom fields included.
 
 use ruma::{
-    UserId,
+    OwnedUserId, UserId,
     profile::{ProfileFieldName, ProfileFieldValue, UserProfile},
 };
 
 use super::{accounts::Accounts, rooms_behind};
 use crate::{
     error::{Error, Kind, Result},
-    storage::{Batch, Snapshot, Store, schema::users::PROFILES, until_settled},
+    storage::{Batch, Direction, KeyRange, Snapshot, Store, schema::users::PROFILES, until_settled},
     streams::{Change, Log, Notifier},
 };
 
@@ -56,6 +56,12 @@ impl Profiles {
     /// What is known of the profile of `user` in `snapshot`: nothing if there is no such user.
     pub async fn of(&self, snapshot: &Snapshot, user: &UserId) -> Result<UserProfile> {
         Ok(PROFILES.get(snapshot, (user,)).await?.unwrap_or_default())
+    }
+
+    /// Every profile that is stored in `snapshot`.
+    pub async fn all(&self, snapshot: &Snapshot) -> Result<Vec<(OwnedUserId, UserProfile)>> {
+        let rows = PROFILES.scan(snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|((user,), profile)| (user, profile)).collect())
     }
 
     /// The profile of `user` as it is stored in `snapshot`, for who writes something that goes with it.

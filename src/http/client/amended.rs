@@ -5,7 +5,10 @@ use std::{borrow::Cow, marker::PhantomData};
 use ruma::{
     api::{
         IncomingRequest, Metadata,
-        client::{directory::set_room_visibility, message::get_message_events, push::set_pushrule, session::login},
+        client::{
+            directory::set_room_visibility, message::get_message_events, push::set_pushrule, search::search_events,
+            session::login,
+        },
         error::DeserializationError,
     },
     exports::http,
@@ -101,6 +104,28 @@ impl Amend for UsuallyPublic {
         }
         wish.insert("visibility".to_owned(), "public".into());
         serde_json::to_vec(&wish).map(Cow::Owned)
+    }
+}
+
+/// What stands around a search result is given to clients that ask for it, where ruma 0.17 takes every client for one.
+pub enum ContextIsWanted {}
+
+impl Amend for ContextIsWanted {
+    type Request = search_events::v3::Request;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        let mut search: JsonObject = serde_json::from_slice(body)?;
+        let categories = search.get_mut("search_categories").and_then(serde_json::Value::as_object_mut);
+        let criteria = categories.and_then(|categories| categories.get_mut("room_events"));
+        let Some(criteria) = criteria.and_then(serde_json::Value::as_object_mut) else {
+            return Ok(Cow::Borrowed(body));
+        };
+        if criteria.contains_key("event_context") {
+            return Ok(Cow::Borrowed(body));
+        }
+        let none = serde_json::json!({ "before_limit": 0, "after_limit": 0 });
+        criteria.insert("event_context".to_owned(), none);
+        serde_json::to_vec(&search).map(Cow::Owned)
     }
 }
 

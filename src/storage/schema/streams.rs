@@ -15,8 +15,12 @@ pub const USER_LOG: Table<(OwnedUserId, Position), Change> = Table::new(11, "use
 /// room's timeline lead to them.
 pub const DEVICE_LIST_LOG: Table<(Position, OwnedUserId), ()> = Table::new(12, "device_list_log", Family::Log);
 
+/// The rows of the log that say that somebody's profile changed or that there is somebody new, so that who knows everybody's
+/// names learns of new ones without reading every message's row.
+pub const PROFILE_LOG: Table<(Position, OwnedUserId), ()> = Table::new(190, "profile_log", Family::Log);
+
 /// The tables of this file.
-pub(super) const TABLES: &[TableInfo] = &[LOG.info(), USER_LOG.info(), DEVICE_LIST_LOG.info()];
+pub(super) const TABLES: &[TableInfo] = &[LOG.info(), USER_LOG.info(), DEVICE_LIST_LOG.info(), PROFILE_LOG.info()];
 
 /// What happened at a position, and in which room or to which user.
 ///
