@@ -41,6 +41,11 @@ impl Stretch {
         joined
     }
 
+    /// Whether a place is one of its own.
+    pub fn contains(&self, place: Order) -> bool {
+        self.from.is_none_or(|from| from <= place) && self.until.is_none_or(|until| place <= until)
+    }
+
     /// One of its places.
     pub fn any_place(&self) -> Order {
         self.from.or(self.until).unwrap_or(Order::Live(Position::ZERO))

@@ -4,7 +4,9 @@
 //! each language that the operator names, besides itself, so that a stem of the wrong language never hides a word. Scripts
 //! that put no spaces between words are cut into single characters and pairs of neighbours; emoji stand for themselves.
 
-use icu_normalizer::DecomposingNormalizerBorrowed;
+use std::borrow::Cow;
+
+use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
 use tantivy::tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RawTokenizer, Stemmer, TextAnalyzer};
 
 /// The longest word that is indexed, in bytes; what is longer is no word that somebody would type.
@@ -59,8 +61,9 @@ impl Analysis {
             match part {
                 Part::Word(word) => terms.extend(self.forms(word)),
                 Part::Run(run) => {
+                    let run = composed(run);
                     terms.extend(run.chars().map(String::from));
-                    terms.extend(pairs(run));
+                    terms.extend(pairs(&run));
                 }
                 Part::Emoji(emoji) => terms.push(emoji.to_owned()),
             }
@@ -74,8 +77,13 @@ impl Analysis {
         for part in parts(query) {
             match part {
                 Part::Word(word) => wanted.push(self.forms(word)),
-                Part::Run(run) if run.chars().nth(1).is_none() => wanted.push(vec![run.to_owned()]),
-                Part::Run(run) => wanted.extend(pairs(run).map(|pair| vec![pair])),
+                Part::Run(run) => {
+                    let run = composed(run);
+                    match run.chars().nth(1) {
+                        None => wanted.push(vec![run.into_owned()]),
+                        Some(_) => wanted.extend(pairs(&run).map(|pair| vec![pair])),
+                    }
+                }
                 Part::Emoji(emoji) => wanted.push(vec![emoji.to_owned()]),
             }
         }
@@ -87,7 +95,10 @@ impl Analysis {
         let is_wanted = |term: &String| wanted.iter().any(|terms| terms.contains(term));
         let found = parts(text).filter(|part| match part {
             Part::Word(word) => self.forms(word).iter().any(is_wanted),
-            Part::Run(run) => run.chars().map(String::from).chain(pairs(run)).any(|term| is_wanted(&term)),
+            Part::Run(run) => {
+                let run = composed(run);
+                run.chars().map(String::from).chain(pairs(&run)).any(|term| is_wanted(&term))
+            }
             Part::Emoji(emoji) => is_wanted(&(*emoji).to_owned()),
         });
         found.map(Part::text).collect()
@@ -155,6 +166,11 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
+/// A run in one spelling, however its characters were put together: half as wide, or in parts, as in the names of some files.
+fn composed(run: &str) -> Cow<'_, str> {
+    ComposingNormalizerBorrowed::new_nfkc().normalize(run)
+}
+
 fn pairs(run: &str) -> impl Iterator<Item = String> {
     run.chars().zip(run.chars().skip(1)).map(|(one, two)| String::from_iter([one, two]))
 }
@@ -164,7 +180,8 @@ fn kind(character: char) -> Kind {
         // Thai, Lao, Myanmar, Khmer; Kana, Bopomofo, Han and Hangul with their extensions.
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x1100..=0x11FF => Kind::Unspaced,
         0x3040..=0x31FF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xA960..=0xA97F | 0xAC00..=0xD7FF => Kind::Unspaced,
-        0x3005..=0x3007 | 0xF900..=0xFAFF | 0xFF66..=0xFFDC | 0x20000..=0x3FFFF => Kind::Unspaced,
+        // Flags are pairs of letters of their own.
+        0x3005..=0x3007 | 0x1F1E6..=0x1F1FF | 0xF900..=0xFAFF | 0xFF66..=0xFFDC | 0x20000..=0x3FFFF => Kind::Unspaced,
         // Shades of skin only vary what stands before them.
         0x1F3FB..=0x1F3FF => Kind::Between,
         0x2600..=0x27BF | 0x1F300..=0x1FAFF => Kind::Emoji,
@@ -255,6 +272,12 @@ mod tests {
             ("語", "私は日本語を話します", true),
             ("안녕", "안녕하세요", true),
             ("สวัสดี", "สวัสดีครับ", true),
+            ("ガイド", "\u{30AB}\u{3099}イト\u{3099}", true),
+            ("ガイド", "ｶﾞｲﾄﾞ", true),
+            ("한글", "\u{1112}\u{1161}\u{11AB}\u{1100}\u{1173}\u{11AF}", true),
+            ("cafe", "ＣＡＦＥ", true),
+            ("🇫🇷", "in 🇫🇷🇩🇪", true),
+            ("🇫🇷", "in 🇩🇪", false),
             ("release v2", "Release: v2.0", true),
             ("👍", "done 👍🏽", true),
             ("🎉", "done 👍", false),

@@ -36,6 +36,9 @@ const MANY: usize = 20_000;
 /// After how many rows without any text how far the index has come is kept.
 const QUIET: usize = 200_000;
 
+/// How long files keep terms of what was taken back, at most about. They are written anew without these, which takes its time.
+const FORGETTING: Duration = Duration::from_secs(3600);
+
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -49,6 +52,8 @@ struct Course {
     rows: usize,
     /// When the first of them came.
     since: Instant,
+    /// When something was taken back that files still have terms of.
+    stale: Option<Instant>,
 }
 
 /// What becomes of the index.
@@ -70,14 +75,42 @@ impl Search {
 
 impl Searching {
     async fn keep_following(&self) {
-        let mut course = Course { read: *self.reached.borrow(), unkept: 0, rows: 0, since: Instant::now() };
+        let read = *self.reached.borrow();
+        let mut course = Course { read, unkept: 0, rows: 0, since: Instant::now(), stale: None };
+        if let Err(cause) = self.prepare(&mut course).await {
+            warn!(%cause, "the search index could not be checked");
+        }
         loop {
             match self.follow_from(&mut course).await {
                 Ok(()) => return,
                 Err(cause) => warn!(%cause, "the search index cannot follow; trying again soon"),
             }
             sleep(RETRY).await;
+            // What is not kept is read again, and must not be there twice.
+            let index = self.index.clone();
+            let undone = spawn_blocking(move || index.rollback()).await.map_err(Error::internal).flatten();
+            match undone {
+                Ok(()) => (course.read, course.unkept) = (*self.reached.borrow(), 0),
+                Err(cause) => warn!(%cause, "the search index could not be set back"),
+            }
         }
+    }
+
+    /// Makes sure that the index is whole, and has it forget at once what had been taken back before the server stopped.
+    async fn prepare(&self, course: &mut Course) -> Result<()> {
+        let index = self.index.clone();
+        let prepare = move || match index.is_whole() {
+            Ok(true) => index.purge().map(|()| true),
+            damaged => {
+                warn!(?damaged, "the search index is damaged; it is made anew");
+                index.clear().map(|()| false)
+            }
+        };
+        if !spawn_blocking(prepare).await.map_err(Error::internal)?? {
+            course.read = Position::ZERO;
+            self.reached.send_replace(Position::ZERO);
+        }
+        Ok(())
     }
 
     async fn follow_from(&self, course: &mut Course) -> Result<()> {
@@ -95,8 +128,14 @@ impl Searching {
             if course.unkept == 0 {
                 self.reached.send_replace(course.read);
             }
-            let rest = match course.unkept {
-                0 => Duration::MAX,
+            if course.unkept == 0 && course.stale.is_some_and(|since| since.elapsed() >= FORGETTING) {
+                let index = self.index.clone();
+                spawn_blocking(move || index.purge()).await.map_err(Error::internal)??;
+                course.stale = None;
+            }
+            let rest = match (course.unkept, course.stale) {
+                (0, None) => Duration::MAX,
+                (0, Some(since)) => FORGETTING.saturating_sub(since.elapsed()),
                 _ => KEEPING.saturating_sub(course.since.elapsed()),
             };
             tokio::select! {
@@ -127,6 +166,9 @@ impl Searching {
                 course.since = Instant::now();
             }
             course.unkept += edits.len();
+            if edits.iter().any(|edit| matches!(edit, Edit::Forget(_))) {
+                course.stale.get_or_insert_with(Instant::now);
+            }
             self.make(edits).await?;
             course.read = last;
             course.rows += count;

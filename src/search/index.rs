@@ -1,48 +1,52 @@
 //! The full-text index on the disk: which terms stand where. It holds no texts and can be made anew at any time.
 
 use std::{
+    cmp::Reverse,
     collections::BTreeSet,
     fs, io,
-    ops::Bound,
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tantivy::{
-    DocAddress, Index as Tantivy, IndexReader, IndexWriter, Order as Sorting, ReloadPolicy, Searcher, TantivyDocument,
-    TantivyError, Term,
-    collector::{Count, TopDocs},
+    Directory, Index as Tantivy, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
     indexer::IndexWriterOptions,
-    query::{BooleanQuery, BoostQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery},
-    schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions},
+    query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery},
+    schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions},
     tokenizer::{PreTokenizedString, Token},
 };
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::{analysis::Analysis, rooms_found::RoomsFound};
+use super::{
+    analysis::Analysis,
+    matches::{Match, Matches, Scopes},
+    rooms_found::RoomsFound,
+};
 use crate::{
     error::{Error, Result},
-    rooms::Stretch,
-    storage::Order,
     streams::Position,
 };
 
-/// The folder of the index within the search folder. Another number for every change of what is indexed or how, so that an
-/// older index is dropped and made anew.
-const VERSION: &str = "v1";
+/// How the folder of the index within the search folder begins, before the languages. Another number for every change of what is
+/// indexed or how, so that an older index is dropped and made anew.
+const VERSION: &str = "v2";
 
 /// How much of what is new may wait in memory before it becomes a file, in bytes: the least that the library takes.
 const MEMORY: usize = 15_000_000;
 
-/// How much more a word counts as it was typed than as one of its stems.
-const EXACT: f32 = 2.0;
+/// How much a word counts as it was typed, and as one of its stems. Whole numbers, which add up alike wherever they stand, and none
+/// that depend on what else there is, so that pages follow each other exactly.
+const EXACT: f32 = 4.0;
+const STEM: f32 = 1.0;
 
 /// What part of an event a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// The body of a message.
     Body,
+    /// The body of a message with a file, usually the file's name.
+    File,
     /// A room's name.
     Name,
     /// A room's topic.
@@ -79,18 +83,17 @@ pub struct Wanted {
     pub senders: Option<Vec<OwnedUserId>>,
     /// By none of these.
     pub not_senders: Vec<OwnedUserId>,
+    /// No messages by any of these, whose names and topics for rooms count all the same.
+    pub ignored: Vec<OwnedUserId>,
 }
 
-/// A room and the stretches of its timeline that may be looked at.
-pub type Scope = (OwnedRoomId, Vec<Stretch>);
-
-/// Where to go on.
+/// In which order, and where to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
     /// With the newest before this place.
-    Before(Position),
-    /// With the best but these many, among those up to a place.
-    Best(usize, Position),
+    Before(u64),
+    /// With the best behind this rank and place.
+    Behind(u32, u64),
 }
 
 /// What was found.
@@ -107,12 +110,10 @@ pub struct Found {
 pub struct Hit {
     /// Its room.
     pub room: OwnedRoomId,
-    /// The place of what was found.
-    pub order: Position,
     /// The place of the event to show for it.
     pub shown: Position,
     /// How well it matches; more is better.
-    pub rank: f32,
+    pub rank: u32,
 }
 
 /// The index, for one writer and many readers. Everything here may block.
@@ -134,33 +135,41 @@ struct Fields {
 }
 
 impl Index {
-    /// Opens the index in `folder`, and the position up to which it has everything. What cannot be read, or is of another
-    /// version, is thrown away.
+    /// Opens the index in `folder` of texts in these languages, and the position up to which it has everything. What cannot be
+    /// read, is of another version or languages, or knows more than the `newest` position, is thrown away.
     ///
     /// # Errors
     ///
     /// If the folder cannot be written.
-    pub fn open(folder: &Path) -> Result<(Self, Position)> {
-        let place = folder.join(VERSION);
-        remove_others(folder).map_err(Error::internal)?;
+    pub fn open(folder: &Path, languages: &[String], newest: Position) -> Result<(Self, Position)> {
+        let name = [&[VERSION.to_owned()], languages].concat().join("-");
+        let place = folder.join(&name);
+        remove_others(folder, &name).map_err(Error::internal)?;
         match Self::open_place(&place) {
-            Ok(opened) => Ok(opened),
-            Err(cause) => {
-                warn!(%cause, "the search index cannot be read; it is made anew");
-                fs::remove_dir_all(&place).map_err(Error::internal)?;
-                Self::open_place(&place).map_err(Error::internal)
-            }
+            Ok((index, reached)) if reached <= newest => return Ok((index, reached)),
+            // The database was put back to what it had been before.
+            Ok(_) => warn!("the search index is ahead of the database; it is made anew"),
+            Err(cause) => warn!(%cause, "the search index cannot be read; it is made anew"),
         }
+        fs::remove_dir_all(&place).map_err(Error::internal)?;
+        Self::open_place(&place).map_err(Error::internal)
     }
 
     fn open_place(place: &Path) -> tantivy::Result<(Self, Position)> {
         fs::create_dir_all(place)?;
+        Self::in_directory(tantivy::directory::MmapDirectory::open(place)?)
+    }
+
+    fn in_directory(directory: impl Into<Box<dyn Directory>>) -> tantivy::Result<(Self, Position)> {
         let (schema, fields) = schema();
-        let directory = tantivy::directory::MmapDirectory::open(place)?;
         let index = Tantivy::open_or_create(directory, schema)?;
         let payload = index.load_metas()?.payload;
         let reached = payload.and_then(|payload| payload.parse::<u64>().ok()).unwrap_or_default();
-        let options = IndexWriterOptions::builder().memory_budget_per_thread(MEMORY).num_merge_threads(1).build();
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .memory_budget_per_thread(MEMORY)
+            .num_merge_threads(1)
+            .build();
         let writer = Mutex::new(index.writer_with_options(options)?);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok((Self { fields, reader, writer }, reached.into()))
@@ -222,61 +231,90 @@ impl Index {
         self.reader.searcher().search(&query, &RoomsFound).map_err(Error::internal)
     }
 
-    /// At most `limit` texts that are found in these stretches of these rooms.
+    /// At most `limit` messages that are found in these stretches of these rooms, and how many there are in all.
     ///
     /// # Errors
     ///
     /// If the disk fails.
-    pub fn find(&self, wanted: &Wanted, scopes: &[Scope], from: From, limit: usize) -> Result<Found> {
-        let places = scopes.iter().map(|scope| (Occur::Should, self.within(scope))).collect();
-        let everything = BooleanQuery::new(vec![
+    pub fn find(&self, wanted: &Wanted, scopes: Arc<Scopes>, from: From, limit: usize) -> Result<Found> {
+        let rooms = scopes.keys().map(|room| self.room(room));
+        let query = BooleanQuery::new(vec![
             (Occur::Must, self.matching(wanted)),
-            (Occur::Must, without_rank(BooleanQuery::new(places))),
+            (Occur::Must, without_rank(TermSetQuery::new(rooms))),
         ]);
-        self.top(&everything, from, limit).map_err(Error::internal)
+        let find = || -> tantivy::Result<Found> {
+            let searcher = self.reader.searcher();
+            let mut matches = searcher.search(&query, &Matches(scopes))?;
+            let count = matches.len();
+            keep_best(&mut matches, from, limit);
+            let hits = matches.into_iter().map(|found| hit(&searcher, found)).collect::<tantivy::Result<_>>()?;
+            Ok(Found { hits, count })
+        };
+        find().map_err(Error::internal)
     }
 
-    fn top(&self, everything: &BooleanQuery, from: From, limit: usize) -> tantivy::Result<Found> {
-        let searcher = self.reader.searcher();
-        let until = |last| Box::new(RangeQuery::new(Bound::Unbounded, last)) as Box<dyn Query>;
-        let bounded = |last| {
-            let part = vec![
-                (Occur::Must, Box::new(everything.clone()) as Box<dyn Query>),
-                (Occur::Must, without_rank(until(last))),
-            ];
-            BooleanQuery::new(part)
-        };
-        let (ranked, count): (Vec<(f32, DocAddress)>, _) = match from {
-            From::Before(place) => {
-                let query = bounded(Bound::Excluded(self.order(place.get())));
-                let newest = TopDocs::with_limit(limit).order_by_fast_field::<u64>("order", Sorting::Desc);
-                let addresses = searcher.search(&query, &newest)?;
-                (
-                    addresses.into_iter().map(|(_, address)| (1.0, address)).collect(),
-                    searcher.search(everything, &Count)?,
-                )
+    /// Forgets what was added and forgotten since the last commit.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn rollback(&self) -> Result<()> {
+        self.lock().rollback().map(drop).map_err(Error::internal)
+    }
+
+    /// Whether all files are as they were written.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn is_whole(&self) -> Result<bool> {
+        let index = self.lock().index().clone();
+        index.validate_checksum().map(|damaged| damaged.is_empty()).map_err(Error::internal)
+    }
+
+    /// Throws everything away.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn clear(&self) -> Result<()> {
+        self.lock().delete_all_documents().map_err(Error::internal)?;
+        self.commit(Position::ZERO)
+    }
+
+    /// Writes the files anew that still have terms of what was forgotten, and removes the old ones.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn purge(&self) -> Result<()> {
+        let purge = || -> tantivy::Result<()> {
+            let index = self.lock().index().clone();
+            let stale = index.searchable_segment_metas()?.into_iter().filter(|segment| segment.num_deleted_docs() > 0);
+            for segment in stale {
+                // Texts may be added meanwhile. A segment that is being merged already loses what was forgotten thereby.
+                let merging = self.lock().merge(&[segment.id()]);
+                if let Err(cause) = merging.wait() {
+                    debug!(%cause, "a part of the search index is not written anew this time");
+                }
             }
-            From::Best(skipped, last) => {
-                let query = bounded(Bound::Included(self.order(last.get())));
-                let best = TopDocs::with_limit(limit).and_offset(skipped).order_by_score();
-                searcher.search(&query, &(best, Count))?
-            }
+            self.reader.reload()?;
+            let collecting = self.lock().garbage_collect_files();
+            collecting.wait().map(drop)
         };
-        let hits =
-            ranked.into_iter().map(|(rank, address)| hit(&searcher, rank, address)).collect::<tantivy::Result<_>>()?;
-        Ok(Found { hits, count })
+        purge().map_err(Error::internal)
     }
 
     /// The words, and what does not depend on the searcher.
     fn matching(&self, wanted: &Wanted) -> Box<dyn Query> {
-        let Wanted { terms, keys, senders, not_senders } = wanted;
+        let Wanted { terms, keys, senders, not_senders, ignored } = wanted;
         let mut parts: Vec<(Occur, Box<dyn Query>)> = Vec::new();
         for any in terms {
             let term = |(place, text): (usize, &String)| {
                 let term = Term::from_field_text(self.fields.text, text);
-                let boost = if place == 0 { EXACT } else { 1.0 };
-                let query = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-                (Occur::Should, Box::new(BoostQuery::new(query, boost)) as Box<dyn Query>)
+                let query = Box::new(TermQuery::new(term, IndexRecordOption::Basic));
+                let score = if place == 0 { EXACT } else { STEM };
+                (Occur::Should, Box::new(ConstScoreQuery::new(query, score)) as Box<dyn Query>)
             };
             parts.push((Occur::Must, Box::new(BooleanQuery::new(any.iter().enumerate().map(term).collect()))));
         }
@@ -289,30 +327,15 @@ impl Index {
         if !not_senders.is_empty() {
             parts.push((Occur::MustNot, Box::new(TermSetQuery::new(not_senders.iter().map(sender)))));
         }
+        if !ignored.is_empty() {
+            let messages = [Key::Body, Key::File].map(|key| Term::from_field_text(self.fields.key, key.name()));
+            let theirs = BooleanQuery::intersection(vec![
+                Box::new(TermSetQuery::new(messages)),
+                Box::new(TermSetQuery::new(ignored.iter().map(sender))),
+            ]);
+            parts.push((Occur::MustNot, Box::new(theirs)));
+        }
         Box::new(BooleanQuery::new(parts))
-    }
-
-    fn within(&self, (room, stretches): &Scope) -> Box<dyn Query> {
-        let room = TermQuery::new(self.room(room), IndexRecordOption::Basic);
-        let bound = |order: Option<Order>| match order {
-            Some(Order::Live(position)) => Some(Bound::Included(self.order(position.get()))),
-            // All that is indexed is live, and history is before that.
-            Some(Order::Backfilled(_)) => Some(Bound::Excluded(self.order(0))),
-            None => None,
-        };
-        let ranges = stretches.iter().filter_map(|stretch| {
-            let from = match stretch.from {
-                Some(Order::Live(position)) => Bound::Included(self.order(position.get())),
-                _ => Bound::Included(self.order(0)),
-            };
-            let until = match stretch.until {
-                Some(Order::Backfilled(_)) => return None,
-                until => bound(until).unwrap_or(Bound::Included(self.order(u64::MAX))),
-            };
-            Some((Occur::Should, Box::new(RangeQuery::new(from, until)) as Box<dyn Query>))
-        });
-        let ranges = Box::new(BooleanQuery::new(ranges.collect()));
-        Box::new(BooleanQuery::new(vec![(Occur::Must, Box::new(room)), (Occur::Must, ranges)]))
     }
 
     fn room(&self, room: &RoomId) -> Term {
@@ -321,10 +344,6 @@ impl Index {
 
     fn sender(&self, user: &UserId) -> Term {
         Term::from_field_text(self.fields.sender, user.as_str())
-    }
-
-    fn order(&self, number: u64) -> Term {
-        Term::from_field_u64(self.fields.order, number)
     }
 
     /// The library keeps the index whole, so that a panic elsewhere has broken nothing.
@@ -337,6 +356,7 @@ impl Key {
     fn name(self) -> &'static str {
         match self {
             Self::Body => "body",
+            Self::File => "file",
             Self::Name => "name",
             Self::Topic => "topic",
         }
@@ -346,11 +366,12 @@ impl Key {
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
     // The terms come ready-made, so that the name of an analyser is never looked up.
-    let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::WithFreqs).set_tokenizer("raw");
+    let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::Basic).set_tokenizer("raw");
+    let indexing = indexing.set_fieldnorms(false);
     let fields = Fields {
         event: schema.add_text_field("event", STRING),
         room: schema.add_text_field("room", STRING | FAST),
-        order: schema.add_u64_field("order", FAST | INDEXED),
+        order: schema.add_u64_field("order", FAST),
         shown: schema.add_u64_field("shown", FAST),
         sender: schema.add_text_field("sender", STRING),
         key: schema.add_text_field("key", STRING),
@@ -364,29 +385,48 @@ fn without_rank(query: impl Query) -> Box<dyn Query> {
     Box::new(ConstScoreQuery::new(Box::new(query), 0.0))
 }
 
-fn hit(searcher: &Searcher, rank: f32, address: DocAddress) -> tantivy::Result<Hit> {
-    let fields = searcher.segment_reader(address.segment_ord).fast_fields();
-    let place = |field| fields.u64(field)?.first(address.doc_id).map(Position::from).ok_or_else(broken);
-    let rooms = fields.str("room")?.ok_or_else(broken)?;
+/// Keeps the first `limit` of those that are behind where one goes on, in order.
+fn keep_best(matches: &mut Vec<Match>, from: From, limit: usize) {
+    let key = |found: &Match| match from {
+        From::Before(_) => (0, found.shown),
+        From::Behind(..) => (found.rank, found.shown),
+    };
+    let end = match from {
+        From::Before(place) => (0, place),
+        From::Behind(rank, place) => (rank, place),
+    };
+    matches.retain(|found| key(found) < end);
+    if matches.len() > limit {
+        matches.select_nth_unstable_by_key(limit, |found| Reverse(key(found)));
+        matches.truncate(limit);
+    }
+    matches.sort_unstable_by_key(|found| Reverse(key(found)));
+}
+
+fn hit(searcher: &Searcher, found: Match) -> tantivy::Result<Hit> {
+    let rooms = searcher.segment_reader(found.address.segment_ord).fast_fields().str("room")?.ok_or_else(broken)?;
     let mut room = String::new();
-    let number = rooms.term_ords(address.doc_id).next().ok_or_else(broken)?;
+    let number = rooms.term_ords(found.address.doc_id).next().ok_or_else(broken)?;
     rooms.ord_to_str(number, &mut room)?;
     let room = OwnedRoomId::try_from(room).map_err(|_| broken())?;
-    Ok(Hit { room, order: place("order")?, shown: place("shown")?, rank })
+    Ok(Hit { room, shown: found.shown.into(), rank: found.rank })
 }
 
 fn broken() -> TantivyError {
     TantivyError::SystemError("the search index lacks a value".to_owned())
 }
 
-/// Removes the indexes of other versions.
-fn remove_others(folder: &Path) -> io::Result<()> {
+/// Removes the indexes of other versions and languages.
+fn remove_others(folder: &Path, own: &str) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name() != VERSION {
+        if entry.file_name() != own && entry.file_type()?.is_dir() {
             fs::remove_dir_all(entry.path())?;
         }
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,20 @@
 //! Finds messages, names and topics that the searcher may see
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#server-side-search)).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem::discriminant,
+    sync::Arc,
+};
 
 use ruma::{
-    OwnedEventId, OwnedRoomId, OwnedUserId, UInt, UserId,
-    api::client::search::search_events::v3::{
-        Criteria, EventContextResult, GroupingKey, OrderBy, ResultGroup, ResultGroupMap, ResultRoomEvents, SearchKeys,
-        SearchResult, UserProfile,
+    OwnedRoomId, OwnedUserId, UInt, UserId,
+    api::client::{
+        filter::{RoomEventFilter, UrlFilter},
+        search::search_events::v3::{
+            Criteria, EventContextResult, GroupingKey, OrderBy, ResultGroup, ResultGroupMap, ResultRoomEvents,
+            SearchKeys, SearchResult, UserProfile,
+        },
     },
     events::{StateEventType, room::member::RoomMemberEventContent},
 };
@@ -15,13 +22,14 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Search, Searching,
-    index::{From, Hit, Key, Scope, Wanted},
-    page_token::PageToken,
+    index::{From, Hit, Key, Wanted},
+    matches::Scopes,
+    page_token::{Group, PageToken},
     texts::content,
 };
 use crate::{
     error::{Error, Kind, Result},
-    matrix::event_filter,
+    matrix::{event::Event, event_filter},
     rooms::{Reader, Reading, TimelineEvent, Viewer},
     storage::{Order, Snapshot},
 };
@@ -37,23 +45,22 @@ const MOST: usize = 100;
 /// How many neighbours of a result are given at most on each side.
 const NEIGHBOURS: u64 = 50;
 
-/// How far down the list of the best one may page.
-pub(super) const DEEPEST: usize = 100_000;
-
 /// How often the index is asked for more when what it found is filtered out.
 const ROUNDS: usize = 20;
 
 /// An event that was found.
 struct Match {
     event: TimelineEvent,
-    rank: f32,
+    rank: u32,
+    /// Where the search goes on after it.
+    beyond: From,
 }
 
 /// Results, and where to go on.
 struct PageOfResults {
     results: Vec<Match>,
     count: usize,
-    next: Option<PageToken>,
+    next: Option<From>,
 }
 
 impl Search {
@@ -70,30 +77,22 @@ impl Search {
         next_batch: Option<&str>,
     ) -> Result<ResultRoomEvents> {
         let searching = self.searching()?;
-        let wanted = searching.wanted(criteria)?;
-        let ordered_by = criteria.order_by.clone().unwrap_or(OrderBy::Rank);
-        let token = next_batch.map(str::parse::<PageToken>).transpose()?;
+        let mut wanted = searching.wanted(criteria)?;
+        let (from, group) = start(criteria, next_batch)?;
         let mut answer = ResultRoomEvents::new();
         answer.count = Some(UInt::MIN);
-        if wanted.terms.is_empty() {
+        if let Group::Sender(sender) = &group {
+            let others = wanted.senders.as_ref().is_some_and(|senders| !senders.contains(sender));
+            wanted.senders = Some(if others { Vec::new() } else { vec![sender.clone()] });
+        }
+        if wanted.terms.is_empty() || wanted.keys.is_empty() {
             return Ok(answer);
         }
-        let position = searching.store.snapshot().position();
-        searching.reach(position).await;
-        let from = match (token, &ordered_by) {
-            (Some(PageToken(from @ From::Before(_))), OrderBy::Recent) => from,
-            (Some(PageToken(from @ From::Best(..))), OrderBy::Rank) => from,
-            (None, OrderBy::Recent) => From::Before((position.get() + 1).into()),
-            (None, OrderBy::Rank) => From::Best(0, position),
-            (Some(_), OrderBy::Recent | OrderBy::Rank) => {
-                return Err(Error::invalid("next_batch belongs to another order of results."));
-            }
-            _ => return Err(Error::invalid("Search results are ordered by `rank` or by `recent`.")),
-        };
+        searching.reach(searching.store.snapshot().position()).await;
         let terms = wanted.terms.clone();
-        let page = searching.page(reader.user, criteria, wanted, from).await?;
+        let page = searching.page(reader.user, criteria, wanted, (from, &group)).await?;
         answer.count = UInt::try_from(page.count).ok();
-        answer.next_batch = page.next.map(|token| token.to_string());
+        answer.next_batch = page.next.map(|from| PageToken { from, group }.to_string());
         searching.fill(&mut answer, reader, criteria, page.results, &terms).await?;
         Ok(answer)
     }
@@ -108,17 +107,18 @@ impl Searching {
         let mut terms = self.analysis.clone().wanted(&criteria.search_term);
         terms.truncate(TERMS);
         let key = |key: &SearchKeys| match key {
-            SearchKeys::ContentBody => Ok(Key::Body),
-            SearchKeys::ContentName => Ok(Key::Name),
-            SearchKeys::ContentTopic => Ok(Key::Topic),
+            SearchKeys::ContentBody => Ok(vec![Key::Body, Key::File]),
+            SearchKeys::ContentName => Ok(vec![Key::Name]),
+            SearchKeys::ContentTopic => Ok(vec![Key::Topic]),
             _ => Err(Error::invalid("Keys to search in are content.body, content.name and content.topic.")),
         };
         let keys = match &criteria.keys {
-            Some(keys) => keys.iter().map(key).collect::<Result<_>>()?,
-            None => vec![Key::Body, Key::Name, Key::Topic],
+            Some(keys) => keys.iter().map(key).collect::<Result<Vec<_>>>()?,
+            None => vec![vec![Key::Body, Key::File, Key::Name, Key::Topic]],
         };
+        let keys = keys.into_iter().flatten().filter(|key| may_have(&criteria.filter, *key)).collect();
         let (senders, not_senders) = (criteria.filter.senders.clone(), criteria.filter.not_senders.clone());
-        Ok(Wanted { terms, keys, senders, not_senders })
+        Ok(Wanted { terms, keys, senders, not_senders, ignored: Vec::new() })
     }
 
     async fn page(
@@ -126,35 +126,29 @@ impl Searching {
         user: &UserId,
         criteria: &Criteria,
         mut wanted: Wanted,
-        mut from: From,
+        (mut from, group): (From, &Group),
     ) -> Result<PageOfResults> {
         let snapshot = self.store.snapshot();
         let ignored = self.rooms.ignored_by(&snapshot, user).await?;
-        // What others wrote of a room's name or topic stands in the room, whoever is ignored.
-        if wanted.keys == [Key::Body] {
-            wanted.not_senders.extend(ignored.iter().cloned());
-        }
-        let viewers = self.viewers(&snapshot, user, criteria, &wanted, ignored).await?;
-        let scopes: Vec<Scope> =
-            viewers.iter().map(|(room, viewer)| (room.clone(), viewer.visible_stretches())).collect();
+        wanted.ignored.extend(ignored.iter().cloned());
+        let rooms = self.rooms_of(&snapshot, user, criteria, group).await?;
+        let viewers = self.viewers(&snapshot, user, rooms, &wanted, ignored).await?;
+        let scopes = viewers.iter().map(|(room, viewer)| (room.clone(), viewer.visible_stretches()));
+        let scopes: Arc<Scopes> = Arc::new(scopes.collect());
         let limit = criteria.filter.limit.map_or(USUAL, |limit| usize::try_from(u64::from(limit)).unwrap_or(MOST));
         let limit = limit.clamp(1, MOST);
         let mut page = PageOfResults { results: Vec::new(), count: 0, next: None };
-        let mut shown = BTreeSet::new();
         for _ in 0..ROUNDS {
             let (index, asked, places) = (self.index.clone(), wanted.clone(), scopes.clone());
-            let find = move || index.find(&asked, &places, from, limit);
+            let find = move || index.find(&asked, places, from, limit);
             let found = spawn_blocking(find).await.map_err(Error::internal)??;
             page.count = found.count;
             let exhausted = found.hits.len() < limit;
             for hit in found.hits {
                 from = beyond(from, &hit);
-                if !shown.insert((hit.room.clone(), hit.shown)) {
-                    continue;
-                }
-                page.results.extend(self.result(&snapshot, criteria, &viewers, hit).await?);
+                page.results.extend(self.result(&snapshot, criteria, &viewers, hit, from).await?);
                 if page.results.len() == limit {
-                    page.next = Some(PageToken(from));
+                    page.next = Some(from);
                     return Ok(page);
                 }
             }
@@ -162,8 +156,24 @@ impl Searching {
                 return Ok(page);
             }
         }
-        page.next = Some(PageToken(from));
+        page.next = Some(from);
         Ok(page)
+    }
+
+    /// The rooms in which the searcher looks.
+    async fn rooms_of(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+        criteria: &Criteria,
+        group: &Group,
+    ) -> Result<BTreeSet<OwnedRoomId>> {
+        let own = self.rooms.of_user(snapshot, user).await?.into_iter();
+        let in_group = |room: &OwnedRoomId| !matches!(group, Group::Room(only) if only != room);
+        let rooms = own.filter(|(room, row)| {
+            !row.value.forgotten && in_group(room) && event_filter::passes_by_room(&criteria.filter, room)
+        });
+        Ok(rooms.map(|(room, _)| room).collect())
     }
 
     /// What decides over what the searcher may see, for each room of theirs in which something is found.
@@ -171,15 +181,10 @@ impl Searching {
         &self,
         snapshot: &Snapshot,
         user: &UserId,
-        criteria: &Criteria,
+        rooms: BTreeSet<OwnedRoomId>,
         wanted: &Wanted,
         ignored: BTreeSet<OwnedUserId>,
     ) -> Result<BTreeMap<OwnedRoomId, Viewer>> {
-        let own = self.rooms.of_user(snapshot, user).await?.into_iter();
-        let rooms: BTreeSet<OwnedRoomId> = own
-            .filter(|(room, row)| !row.value.forgotten && event_filter::passes_by_room(&criteria.filter, room))
-            .map(|(room, _)| room)
-            .collect();
         let (index, asked) = (self.index.clone(), wanted.clone());
         let found = spawn_blocking(move || index.rooms_with(&asked, &rooms)).await.map_err(Error::internal)??;
         let mut viewers = BTreeMap::new();
@@ -197,6 +202,7 @@ impl Searching {
         criteria: &Criteria,
         viewers: &BTreeMap<OwnedRoomId, Viewer>,
         hit: Hit,
+        beyond: From,
     ) -> Result<Option<Match>> {
         let (Some(viewer), room) = (viewers.get(&hit.room), self.rooms.room(&hit.room).await?) else {
             return Ok(None);
@@ -207,7 +213,7 @@ impl Searching {
                 && viewer.may_see(found.order, &found.event)
                 && event_filter::passes(&criteria.filter, &found.event)
         });
-        Ok(visible.map(|event| Match { event, rank: hit.rank }))
+        Ok(visible.map(|event| Match { event, rank: hit.rank, beyond }))
     }
 
     /// Renders the results, each with what stands around it.
@@ -222,7 +228,7 @@ impl Searching {
         let mut readings: BTreeMap<OwnedRoomId, Reading> = BTreeMap::new();
         let (mut highlights, mut analysis) = (BTreeSet::new(), self.analysis.clone());
         let mut places = Vec::new();
-        for Match { event, rank } in results {
+        for Match { event, rank, beyond } in results {
             let id = &event.event.room_id;
             if !readings.contains_key(id) {
                 match self.rooms.read(id, reader.user).await {
@@ -236,7 +242,7 @@ impl Searching {
             if let Some(found) = content(&event.event) {
                 highlights.extend(analysis.matching(terms, &found.text).into_iter().map(str::to_lowercase));
             }
-            places.push((id.clone(), event.event.sender.clone(), event.event.id.clone()));
+            places.push((event.event.clone(), beyond));
             answer.results.push(self.rendered(reading, reader, criteria, &event, rank).await?);
         }
         answer.highlights = highlights.into_iter().collect();
@@ -256,7 +262,7 @@ impl Searching {
         reader: Reader<'_>,
         criteria: &Criteria,
         event: &TimelineEvent,
-        rank: f32,
+        rank: u32,
     ) -> Result<SearchResult> {
         let limits = &criteria.event_context;
         let limits = [limits.before_limit, limits.after_limit].map(|limit| u64::from(limit).min(NEIGHBOURS) as usize);
@@ -295,24 +301,58 @@ impl Searching {
     }
 }
 
-/// Where the search goes on after a hit.
-fn beyond(from: From, hit: &Hit) -> From {
-    match from {
-        From::Before(_) => From::Before(hit.order),
-        From::Best(skipped, place) => From::Best(skipped + 1, place),
+/// In which order results come and where they go on, and of which group.
+fn start(criteria: &Criteria, next_batch: Option<&str>) -> Result<(From, Group)> {
+    let first = match criteria.order_by.clone().unwrap_or(OrderBy::Rank) {
+        OrderBy::Recent => From::Before(u64::MAX),
+        OrderBy::Rank => From::Behind(u32::MAX, u64::MAX),
+        _ => return Err(Error::invalid("Search results are ordered by `rank` or by `recent`.")),
+    };
+    let Some(token) = next_batch else { return Ok((first, Group::All)) };
+    let PageToken { from, group } = token.parse()?;
+    match discriminant(&from) == discriminant(&first) {
+        true => Ok((from, group)),
+        false => Err(Error::invalid("next_batch belongs to another order of results.")),
     }
 }
 
-/// Says which results belong together: by their rooms, or by who wrote them.
-fn group(answer: &mut ResultRoomEvents, criteria: &Criteria, places: &[(OwnedRoomId, OwnedUserId, OwnedEventId)]) {
-    let next = answer.next_batch.clone();
+/// Where the search goes on after a hit.
+fn beyond(from: From, hit: &Hit) -> From {
+    match from {
+        From::Before(_) => From::Before(hit.shown.get()),
+        From::Behind(..) => From::Behind(hit.rank, hit.shown.get()),
+    }
+}
+
+/// Whether what has such a text may pass the filter.
+fn may_have(filter: &RoomEventFilter, key: Key) -> bool {
+    let (kind, has_url) = match key {
+        Key::Body => ("m.room.message", false),
+        Key::File => ("m.room.message", true),
+        Key::Name => ("m.room.name", false),
+        Key::Topic => ("m.room.topic", false),
+    };
+    let url = match filter.url_filter {
+        None => true,
+        Some(UrlFilter::EventsWithUrl) => has_url,
+        Some(UrlFilter::EventsWithoutUrl) => !has_url,
+    };
+    // Senders are asked for elsewhere.
+    let mut kinds = RoomEventFilter::default();
+    (kinds.types, kinds.not_types) = (filter.types.clone(), filter.not_types.clone());
+    url && event_filter::passes_by_type(&kinds, kind, None)
+}
+
+/// Says which results belong together: by their rooms, or by who wrote them. Each group can be paged through by itself.
+fn group(answer: &mut ResultRoomEvents, criteria: &Criteria, found: &[(Event, From)]) {
+    let more = answer.next_batch.is_some();
     for grouping in &criteria.groupings.group_by {
         let map = match &grouping.key {
             Some(GroupingKey::RoomId) => {
-                ResultGroupMap::RoomId(groups(places.iter().map(|(room, _, id)| (room, id)), next.as_ref()))
+                ResultGroupMap::RoomId(groups(found, more, |event| &event.room_id, Group::Room))
             }
             Some(GroupingKey::Sender) => {
-                ResultGroupMap::Sender(groups(places.iter().map(|(_, sender, id)| (sender, id)), next.as_ref()))
+                ResultGroupMap::Sender(groups(found, more, |event| &event.sender, Group::Sender))
             }
             _ => continue,
         };
@@ -320,20 +360,23 @@ fn group(answer: &mut ResultRoomEvents, criteria: &Criteria, places: &[(OwnedRoo
     }
 }
 
-fn groups<'a, K: Ord + Clone + 'a>(
-    members: impl Iterator<Item = (&'a K, &'a OwnedEventId)>,
-    next: Option<&String>,
+fn groups<K: Ord + Clone>(
+    found: &[(Event, From)],
+    more: bool,
+    key: impl Fn(&Event) -> &K,
+    named: impl Fn(K) -> Group,
 ) -> BTreeMap<K, ResultGroup> {
     let mut groups: BTreeMap<K, ResultGroup> = BTreeMap::new();
-    for (key, event) in members {
-        let order = UInt::try_from(groups.len()).ok();
+    for (event, from) in found {
+        let (key, order) = (key(event), UInt::try_from(groups.len()).ok());
         let group = groups.entry(key.clone()).or_insert_with(|| {
             let mut group = ResultGroup::new();
             group.order = order;
-            group.next_batch = next.cloned();
             group
         });
-        group.results.push(event.clone());
+        group.results.push(event.id.clone());
+        // The last one's stays.
+        group.next_batch = more.then(|| PageToken { from: *from, group: named(key.clone()) }.to_string());
     }
     groups
 }

@@ -6,6 +6,7 @@
 mod analysis;
 mod following;
 mod index;
+mod matches;
 mod messages;
 mod names;
 mod page_token;
@@ -72,7 +73,7 @@ impl Search {
         }
         let analysis = Analysis::new(&settings.languages)
             .ok_or_else(|| Error::invalid("search.languages names a language that the search does not know"))?;
-        let (index, reached) = Index::open(folder)?;
+        let (index, reached) = Index::open(folder, &settings.languages, store.position())?;
         let (wanted, reached) = (watch::Sender::new(Position::ZERO), watch::Sender::new(reached));
         let index = Arc::new(index);
         let searching = Searching { store, rooms, notifier, shutdown, index, analysis, wanted, reached };

@@ -65,13 +65,20 @@ impl Names {
         }
     }
 
-    /// Everybody whose name or id has all these words in it. Costs a glance at each name that has their rarest piece.
-    pub fn having(&self, words: &[String]) -> Vec<(Fit, &UserId)> {
+    /// Those whose name or id has all these words in it, and whether there may be more: at most `most` names that have the rarest
+    /// piece of the words are looked at.
+    pub fn having(&self, words: &[String], most: usize) -> (Vec<(Fit, &UserId)>, bool) {
         let pieces = words.iter().flat_map(|word| pieces_of_word(word));
-        let rarest =
-            pieces.map(|piece| self.pieces.get(&piece).map_or(&[][..], Vec::as_slice)).min_by_key(|who| who.len());
-        let people = rarest.unwrap_or_default().iter().map(|number| &self.people[*number as usize]);
-        people.filter_map(|(user, name)| Some((name.fit(words)?, user.as_deref()?))).collect()
+        let people = pieces.map(|piece| self.pieces.get(&piece).map_or(&[][..], Vec::as_slice));
+        let rarest = people.min_by_key(|people| people.len()).unwrap_or_default();
+        let people = rarest.iter().take(most).map(|number| &self.people[*number as usize]);
+        let found = people.filter_map(|(user, name)| Some((name.fit(words)?, user.as_deref()?)));
+        (found.collect(), rarest.len() > most)
+    }
+
+    /// How well the name of somebody matches, if it does.
+    pub fn fit(&self, user: &UserId, words: &[String]) -> Option<Fit> {
+        self.people[*self.numbers.get(user)? as usize].1.fit(words)
     }
 
     fn add(&mut self, user: OwnedUserId, name: Name) {
@@ -204,7 +211,7 @@ mod tests {
             (":example.org", None),
         ];
         for (typed, expected) in table {
-            let found = names.having(&words(&mut analysis, typed));
+            let found = names.having(&words(&mut analysis, typed), 9).0;
             assert_eq!(found.first().map(|(fit, _)| *fit), expected, "{typed}");
         }
         assert!(words(&mut analysis, "  ").is_empty());
@@ -218,9 +225,28 @@ mod tests {
             let name = Name::new(&mut analysis, &alice, Some(&format!("name{number:05}")));
             names.put(alice.clone(), name);
         }
-        let find = |word: &str| names.having(&[word.to_owned()]).len();
+        let find = |word: &str| names.having(&[word.to_owned()], 9).0.len();
         assert_eq!((find("alice"), find("name00007"), find(&format!("name{:05}", 2 * OUTDATED - 1))), (1, 0, 1));
         assert!(names.people.len() < 2 * OUTDATED, "the old ones are dropped now and then");
+    }
+
+    #[test]
+    fn so_many_names_are_looked_at_and_no_more() {
+        let (mut analysis, mut names) = (Analysis::without_stems(), Names::default());
+        for number in 0..5 {
+            let user = UserId::parse(format!("@guest{number}:example.org")).unwrap();
+            names.put(user.clone(), Name::new(&mut analysis, &user, None));
+        }
+        let find = |word: &str, most| {
+            let (found, more) = names.having(&words(&mut Analysis::without_stems(), word), most);
+            (found.len(), more)
+        };
+        assert_eq!((find("guest", 5), find("guest", 3)), ((5, false), (3, true)));
+        assert_eq!(find("guest4", 3), (1, false), "its rarest piece is rare");
+        assert_eq!(
+            names.fit(&UserId::parse("@guest4:example.org").unwrap(), &["guest".to_owned()]),
+            Some(Fit::Beginnings)
+        );
     }
 
     proptest! {
@@ -234,7 +260,7 @@ mod tests {
             let server = name.text.chars().position(|character| character == ':').unwrap();
             let mut names = Names::default();
             names.put(user, name);
-            prop_assert_eq!(names.having(&[word]).len(), usize::from(from < server));
+            prop_assert_eq!(names.having(&[word], 9).0.len(), usize::from(from < server));
         }
     }
 }

@@ -34,6 +34,9 @@ use crate::{
 /// How many strangers are looked at, at most, to see whether the searcher may know of them.
 const STRANGERS: usize = 500;
 
+/// How many names are looked at, at most, when very many have the same letters in them.
+const NAMES: usize = 5_000;
+
 /// How many people are given at most.
 const MOST: usize = 50;
 
@@ -110,15 +113,15 @@ impl People {
         }
         let snapshot = self.store.snapshot();
         self.learn_names(&snapshot).await?;
-        let named = self.named(&words, searcher);
         let company = self.company(&snapshot, searcher).await?;
+        let (named, more) = self.named(&words, searcher, &company);
         let acquainted = company.among(&named);
         let mut found: Vec<(bool, Fit, &UserId)> =
             named.iter().map(|(fit, user)| (!acquainted.contains(&**user), *fit, &**user)).collect();
         // All that is needed of the order is its beginning; strangers may turn out to be unknown.
         let wanted = limit + STRANGERS;
-        let mut answer = PeopleFound { people: Vec::new(), limited: found.len() > wanted };
-        if answer.limited {
+        let mut answer = PeopleFound { people: Vec::new(), limited: more || found.len() > wanted };
+        if found.len() > wanted {
             found.select_nth_unstable(wanted);
             found.truncate(wanted);
         }
@@ -144,11 +147,19 @@ impl People {
         Ok(answer)
     }
 
-    /// Everybody but the searcher who is called so.
-    fn named(&self, words: &[String], searcher: &UserId) -> Vec<(Fit, OwnedUserId)> {
+    /// Those who are called so, without the searcher, and whether there may be more.
+    fn named(&self, words: &[String], searcher: &UserId, company: &Company) -> (Vec<(Fit, OwnedUserId)>, bool) {
         let names = self.names.read().unwrap_or_else(PoisonError::into_inner);
-        let found = names.having(words).into_iter().filter(|(_, user)| *user != searcher);
-        found.map(|(fit, user)| (fit, user.to_owned())).collect()
+        let (mut found, more) = names.having(words, NAMES);
+        if more {
+            // So many that those whom the searcher knows are not left to chance.
+            let members = company.members().take(NAMES);
+            found.extend(members.filter_map(|user| Some((names.fit(user, words)?, user))));
+            found.sort_unstable();
+            found.dedup();
+        }
+        let others = found.into_iter().filter(|(_, user)| *user != searcher);
+        (others.map(|(fit, user)| (fit, user.to_owned())).collect(), more)
     }
 
     /// Brings what is known of everybody's names up to `snapshot`.
@@ -213,6 +224,11 @@ impl People {
 }
 
 impl Company {
+    /// The members of all rooms, those of the small rooms first.
+    fn members(&self) -> impl Iterator<Item = &UserId> {
+        self.rooms.iter().rev().flat_map(|state| &state.joined).map(|user| &**user)
+    }
+
     /// Those of `named` who share a room with the searcher. Costs as much as the smaller of the two crowds.
     fn among<'a>(&self, named: &'a [(Fit, OwnedUserId)]) -> HashSet<&'a UserId> {
         let members: usize = self.rooms.iter().map(|state| state.joined.len()).sum();
@@ -220,7 +236,7 @@ impl Company {
         if members / (1 + self.rooms.len()) > named.len() {
             return named.filter(|user| self.rooms.iter().any(|state| state.is_joined(user))).collect();
         }
-        let members: HashSet<&UserId> = self.rooms.iter().flat_map(|state| &state.joined).map(|user| &**user).collect();
+        let members: HashSet<&UserId> = self.members().collect();
         named.filter(|user| members.contains(user)).collect()
     }
 }

@@ -4,7 +4,7 @@ use ruma::{
     OwnedEventId,
     events::{TimelineEventType, relation::RelationType},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::index::Key;
 use crate::matrix::event::Event;
@@ -49,6 +49,7 @@ struct Topic {
 #[derive(Deserialize)]
 struct Message {
     body: String,
+    url: Option<IgnoredAny>,
     #[serde(rename = "m.new_content")]
     new_content: Option<NewContent>,
     #[serde(rename = "m.relates_to")]
@@ -58,6 +59,7 @@ struct Message {
 #[derive(Deserialize)]
 struct NewContent {
     body: String,
+    url: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -65,22 +67,23 @@ struct Relation {
     rel_type: Option<RelationType>,
     event_id: Option<OwnedEventId>,
     #[serde(rename = "m.in_reply_to")]
-    in_reply_to: Option<serde::de::IgnoredAny>,
+    in_reply_to: Option<IgnoredAny>,
 }
 
 fn message(event: &Event) -> Option<Content> {
-    let Message { body, new_content, relates_to } = event.content_as().ok()?;
-    let Some(relation) = relates_to else { return Some(Content { key: Key::Body, text: body, edits: None }) };
+    let Message { body, url, new_content, relates_to } = event.content_as().ok()?;
+    let key = |url: Option<IgnoredAny>| if url.is_some() { Key::File } else { Key::Body };
+    let Some(relation) = relates_to else { return Some(Content { key: key(url), text: body, edits: None }) };
     if relation.rel_type == Some(RelationType::Replacement)
-        && let (Some(NewContent { body }), edits @ Some(_)) = (new_content, relation.event_id)
+        && let (Some(NewContent { body, url }), edits @ Some(_)) = (new_content, relation.event_id)
     {
-        return Some(Content { key: Key::Body, text: body, edits });
+        return Some(Content { key: key(url), text: body, edits });
     }
     let text = match relation.in_reply_to {
         Some(_) => without_quotation(&body).to_owned(),
         None => body,
     };
-    Some(Content { key: Key::Body, text, edits: None })
+    Some(Content { key: key(url), text, edits: None })
 }
 
 /// A reply without what older clients quote in front of it, which is another's text.
@@ -118,8 +121,8 @@ mod tests {
             (
                 "m.room.message",
                 None,
-                json!({ "msgtype": "m.image", "body": "a.png" }),
-                Some((Key::Body, "a.png", false)),
+                json!({ "msgtype": "m.image", "body": "a.png", "url": "mxc://a.b/c" }),
+                Some((Key::File, "a.png", false)),
             ),
             ("m.room.message", None, edit, Some((Key::Body, "new", true))),
             ("m.room.message", None, reply("> <@a:b.c> old\n> lines\n\nnew"), Some((Key::Body, "new", false))),

@@ -1,6 +1,6 @@
 //! People search for what was said, and find what they may see of it.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -44,6 +44,11 @@ async fn what_was_just_said_is_found_with_what_stands_around_it() {
     assert_eq!(context["profile_info"][&alice.id]["displayname"], "alice");
     let page = format!("rooms/{}/messages?dir=b&from={}", encode(&room), encode(context["start"].as_str().unwrap()));
     assert_ne!(alice.get(&page).await.expect_ok()["chunk"], json!([]));
+
+    let plain = search(&alice, "two", json!({})).await;
+    assert_eq!(plain["results"][0]["context"]["events_before"], Value::Null, "who wants no context gets none");
+    let nothing = search(&alice, "zebra", json!({})).await;
+    assert_eq!(nothing, json!({ "count": 0, "results": [], "highlights": [] }));
 }
 
 #[tokio::test]
@@ -149,10 +154,36 @@ async fn results_come_in_pages_groups_and_by_keys_and_filters() {
     assert_eq!(search(&alice, "plum", json!({ "filter": { "rooms": [garden] } })).await["count"], 7);
     assert_eq!(search(&bob, "plum", json!({ "filter": { "rooms": [garden] } })).await["count"], 0);
 
+    let picture = json!({ "msgtype": "m.image", "body": "plum.jpg", "url": "mxc://example.org/plum" });
+    alice.send_event(&garden, "m.room.message", picture).await;
+    let with_file = search(&alice, "plum", json!({ "filter": { "contains_url": true } })).await;
+    assert_eq!((bodies(&with_file), &with_file["count"]), (vec!["plum.jpg"], &json!(1)));
+    let filter = json!({ "contains_url": false, "rooms": [garden] });
+    assert_eq!(search(&alice, "plum", json!({ "filter": filter })).await["count"], 7);
+
+    // Each group has pages of its own.
+    let criteria = json!({
+        "search_term": "plum", "order_by": "recent", "keys": ["content.body"], "filter": { "limit": 4 },
+        "groupings": { "group_by": [{ "key": "room_id" }] },
+    });
+    let body = json!({ "search_categories": { "room_events": criteria } });
+    let first = alice.post("search", body.clone()).await.expect_ok()["search_categories"]["room_events"].take();
+    let group = &first["groups"]["room_id"][&garden];
+    let mut seen = group["results"].as_array().unwrap().len();
+    let mut next = group["next_batch"].clone();
+    while let Some(token) = next.as_str() {
+        let query = format!("search?next_batch={}", encode(token));
+        let mut page = alice.post(&query, body.clone()).await.expect_ok()["search_categories"]["room_events"].take();
+        assert!(page["results"].as_array().unwrap().iter().all(|found| found["result"]["room_id"] == *garden));
+        seen += page["results"].as_array().unwrap().len();
+        next = page["next_batch"].take();
+    }
+    assert_eq!(seen, 8);
+
     let groups = json!({ "group_by": [{ "key": "room_id" }, { "key": "sender" }] });
     let grouped =
         search(&alice, "plum", json!({ "groupings": groups, "include_state": true, "filter": { "limit": 50 } })).await;
-    assert_eq!(grouped["groups"]["room_id"][&garden]["results"].as_array().unwrap().len(), 7);
+    assert_eq!(grouped["groups"]["room_id"][&garden]["results"].as_array().unwrap().len(), 8);
     assert_eq!(grouped["groups"]["sender"][&bob.id]["results"].as_array().unwrap().len(), 1);
     assert!(grouped["state"][&kitchen].as_array().unwrap().iter().any(|event| event["type"] == "m.room.create"));
 }
@@ -175,9 +206,25 @@ async fn the_index_survives_a_crash_and_can_be_lost() {
     eventually("the index is made anew", Duration::from_secs(20), made_anew).await;
 
     server.stop().await;
-    std::fs::write(server.data_folder().join("search/v1/meta.json"), "nonsense").unwrap();
+    std::fs::write(index_folder(&server).join("meta.json"), "nonsense").unwrap();
     server.start_again().await;
     eventually("the index is made anew", Duration::from_secs(20), made_anew).await;
+
+    // A file in which the disk has lost something looks well from outside.
+    server.stop().await;
+    let files = std::fs::read_dir(index_folder(&server)).unwrap().map(|file| file.unwrap().path());
+    let terms = files.filter(|file| file.extension().is_some_and(|end| end == "term")).max().unwrap();
+    let mut bytes = std::fs::read(&terms).unwrap();
+    bytes[0] ^= 0xff;
+    std::fs::write(&terms, bytes).unwrap();
+    server.start_again().await;
+    eventually("the index is made anew", Duration::from_secs(20), made_anew).await;
+}
+
+/// The one folder in which the index is.
+fn index_folder(server: &Server) -> PathBuf {
+    let mut folders = std::fs::read_dir(server.data_folder().join("search")).unwrap();
+    folders.next().unwrap().unwrap().path()
 }
 
 #[tokio::test]
@@ -192,6 +239,7 @@ async fn what_makes_no_sense_is_refused() {
     refused(json!({ "search_term": "a", "order_by": "taste" }), "").await;
     refused(json!({ "search_term": "a" }), "?next_batch=nonsense").await;
     refused(json!({ "search_term": "a" }), "?next_batch=o5").await;
+    refused(json!({ "search_term": "a" }), "?next_batch=r1_5_nobody").await;
     refused(json!({ "search_term": "a".repeat(2_000) }), "").await;
     assert_eq!(search(&alice, "?!", json!({})).await["count"], 0);
     assert_eq!(
