@@ -71,9 +71,11 @@ impl Names {
         let pieces = words.iter().flat_map(|word| pieces_of_word(word));
         let people = pieces.map(|piece| self.pieces.get(&piece).map_or(&[][..], Vec::as_slice));
         let rarest = people.min_by_key(|people| people.len()).unwrap_or_default();
-        let people = rarest.iter().take(most).map(|number| &self.people[*number as usize]);
-        let found = people.filter_map(|(user, name)| Some((name.fit(words)?, user.as_deref()?)));
-        (found.collect(), rarest.len() > most)
+        let entries = rarest.iter().map(|number| &self.people[*number as usize]);
+        // What is outdated must not take the place of what counts.
+        let mut current = entries.filter_map(|(user, name)| Some((user.as_deref()?, name)));
+        let found = current.by_ref().take(most).filter_map(|(user, name)| Some((name.fit(words)?, user))).collect();
+        (found, current.next().is_some())
     }
 
     /// How well the name of somebody matches, if it does.
