@@ -103,9 +103,8 @@ async fn what_is_taken_back_is_not_found_and_edits_are_found_as_the_message() {
     assert_eq!(search(&alice, "keyword", json!({})).await["count"], 1);
 }
 
-#[tokio::test]
-async fn results_come_in_pages_groups_and_by_keys_and_filters() {
-    let server = Server::start().await;
+/// Alice and Bob, who spoke of plums in two rooms: seven times in each, and Bob once in the first.
+async fn speak_of_plums(server: &Server) -> (User, User, String, String) {
     let alice = server.register("alice").await;
     let bob = server.register("bob").await;
     let kitchen =
@@ -117,7 +116,13 @@ async fn results_come_in_pages_groups_and_by_keys_and_filters() {
         alice.send_text(&garden, &format!("plum {number}")).await;
     }
     bob.send_text(&kitchen, "plum plum plum").await;
+    (alice, bob, kitchen, garden)
+}
 
+#[tokio::test]
+async fn results_come_in_pages_by_keys_and_filters() {
+    let server = Server::start().await;
+    let (alice, bob, kitchen, garden) = speak_of_plums(&server).await;
     for order in ["recent", "rank"] {
         let mut seen = Vec::new();
         let mut query = "search".to_owned();
@@ -161,7 +166,14 @@ async fn results_come_in_pages_groups_and_by_keys_and_filters() {
     let filter = json!({ "contains_url": false, "rooms": [garden] });
     assert_eq!(search(&alice, "plum", json!({ "filter": filter })).await["count"], 7);
 
-    // Each group has pages of its own.
+    assert_eq!(search(&bob, "plum", json!({ "filter": { "rooms": [kitchen] } })).await["count"], 10);
+}
+
+#[tokio::test]
+async fn results_come_in_groups_with_pages_of_their_own() {
+    let server = Server::start().await;
+    let (alice, bob, kitchen, garden) = speak_of_plums(&server).await;
+    alice.send_text(&garden, "the last plum").await;
     let criteria = json!({
         "search_term": "plum", "order_by": "recent", "keys": ["content.body"], "filter": { "limit": 4 },
         "groupings": { "group_by": [{ "key": "room_id" }] },

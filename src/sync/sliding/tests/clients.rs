@@ -53,7 +53,17 @@ impl Known {
     /// Fails unless both know the same of what concerns the person now.
     pub fn expect_same(&self, other: &Self) {
         let current = |known: &Self| {
-            let current = known.rooms.iter().filter(|(_, room)| room.membership != "leave" && room.membership != "ban");
+            // Whether one hears of an invitation by somebody whom one ignores soon after depends on when one asks.
+            let ignored = &known.account_data.get("m.ignored_user_list").unwrap_or(&Value::Null)["ignored_users"];
+            let is_ignored = |room: &Room| {
+                let mut outside = room.stripped.values();
+                room.membership == "invite"
+                    && outside.any(|event| {
+                        event[1]["membership"] == "invite" && event[0].as_str().is_some_and(|by| !ignored[by].is_null())
+                    })
+            };
+            let is_over = |room: &Room| matches!(&*room.membership, "leave" | "ban");
+            let current = known.rooms.iter().filter(|(_, room)| !is_over(room) && !is_ignored(room));
             current.map(|(id, room)| (id.clone(), room.clone())).collect::<BTreeMap<_, _>>()
         };
         let (one, two) = (current(self), current(other));
@@ -69,10 +79,11 @@ impl Room {
     fn expect_same(&self, other: &Self, id: &str) {
         assert_eq!(self.membership, other.membership, "the membership in {id}");
         assert_eq!(self.stripped, other.stripped, "the invitation to {id}");
-        assert_eq!(self.account_data, other.account_data, "the account data of {id}");
+        // `/sync` has no place for the account data of a room that one is only invited to.
         if self.membership != "join" {
             return;
         }
+        assert_eq!(self.account_data, other.account_data, "the account data of {id}");
         assert_eq!(self.state, other.state, "the state of {id}");
         assert_eq!(self.unread, other.unread, "the unread counts of {id}");
         assert_eq!(self.members, other.members, "the numbers of members of {id}");
@@ -167,7 +178,8 @@ impl Classic {
             for (id, told) in rooms[section].as_object().into_iter().flatten() {
                 let mut room = Room { membership: membership.to_owned(), ..Room::default() };
                 let stripped = list(&told["invite_state"]["events"]);
-                room.stripped = stripped.map(|event| (place(event), event["content"].clone())).collect();
+                room.stripped =
+                    stripped.map(|event| (place(event), json!([event["sender"], event["content"]]))).collect();
                 self.known.rooms.insert(id.clone(), room);
             }
         }
@@ -231,7 +243,8 @@ impl Sliding {
             room.members = (joined, number(&told["invited_count"]));
         }
         if let Some(stripped) = told["invite_state"].as_array() {
-            room.stripped = stripped.iter().map(|event| (place(event), event["content"].clone())).collect();
+            room.stripped =
+                stripped.iter().map(|event| (place(event), json!([event["sender"], event["content"]]))).collect();
         }
     }
 
