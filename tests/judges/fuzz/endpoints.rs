@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// One endpoint. Schemas are as `scripts/fuzz-endpoints` writes them.
+/// One endpoint. Schemas are as `tests/judges/fuzz/endpoints.py` writes them.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Endpoint {
     pub method: String,
@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub body: Value,
 }
 
-/// The endpoints of the Matrix specification, from its OpenAPI files (Apache-2.0); `scripts/fuzz-endpoints` makes the table.
+/// The endpoints of the Matrix specification, from its OpenAPI files (Apache-2.0); `tests/judges/fuzz/endpoints.py` makes the table.
 const SPECIFICATION: &str = include_str!("endpoints.json");
 
 /// What the specification's files do not have: method, path, and the body's schema.

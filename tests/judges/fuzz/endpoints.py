@@ -2,7 +2,7 @@
 """Makes tests/judges/fuzz/endpoints.json, the table of endpoints that the fuzz test reads.
 
     git clone https://github.com/matrix-org/matrix-spec
-    scripts/fuzz-endpoints matrix-spec/data > tests/judges/fuzz/endpoints.json
+    tests/judges/fuzz/endpoints.py matrix-spec/data > tests/judges/fuzz/endpoints.json
 
 Needs pyyaml. The data are facts of the Matrix specification's OpenAPI files (Apache-2.0): methods, paths, and the names and
 types of parameters; no prose is taken over. A schema is reduced to what a generator needs: a name of a type
