@@ -104,7 +104,11 @@ fn everything() -> Value {
 async fn play(steps: Vec<Step>) {
     let mut world = World::new().await;
     let (mut classic, mut sliding) = (Classic::default(), Sliding::default());
-    for step in steps {
+    // What somebody who is ignored for a time says meanwhile reaches who asks before or after it and not who asks in between, in
+    // both ways to sync; so that the order in which the two clients ask makes no difference, that is settled first.
+    let (settled, steps): (Vec<_>, Vec<_>) =
+        steps.into_iter().partition(|step| matches!(step, Step::Deed(deed) if deed.is_about_ignoring()));
+    for step in settled.into_iter().chain(steps) {
         match step {
             Step::Deed(deed) => world.happen(deed).await,
             Step::Classic(limit) => classic.sync(&world, limit).await,

@@ -53,17 +53,7 @@ impl Known {
     /// Fails unless both know the same of what concerns the person now.
     pub fn expect_same(&self, other: &Self) {
         let current = |known: &Self| {
-            // Whether one hears of an invitation by somebody whom one ignores soon after depends on when one asks.
-            let ignored = &known.account_data.get("m.ignored_user_list").unwrap_or(&Value::Null)["ignored_users"];
-            let is_ignored = |room: &Room| {
-                let mut outside = room.stripped.values();
-                room.membership == "invite"
-                    && outside.any(|event| {
-                        event[1]["membership"] == "invite" && event[0].as_str().is_some_and(|by| !ignored[by].is_null())
-                    })
-            };
-            let is_over = |room: &Room| matches!(&*room.membership, "leave" | "ban");
-            let current = known.rooms.iter().filter(|(_, room)| !is_over(room) && !is_ignored(room));
+            let current = known.rooms.iter().filter(|(_, room)| room.membership != "leave" && room.membership != "ban");
             current.map(|(id, room)| (id.clone(), room.clone())).collect::<BTreeMap<_, _>>()
         };
         let (one, two) = (current(self), current(other));
@@ -178,8 +168,7 @@ impl Classic {
             for (id, told) in rooms[section].as_object().into_iter().flatten() {
                 let mut room = Room { membership: membership.to_owned(), ..Room::default() };
                 let stripped = list(&told["invite_state"]["events"]);
-                room.stripped =
-                    stripped.map(|event| (place(event), json!([event["sender"], event["content"]]))).collect();
+                room.stripped = stripped.map(|event| (place(event), event["content"].clone())).collect();
                 self.known.rooms.insert(id.clone(), room);
             }
         }
@@ -243,8 +232,7 @@ impl Sliding {
             room.members = (joined, number(&told["invited_count"]));
         }
         if let Some(stripped) = told["invite_state"].as_array() {
-            room.stripped =
-                stripped.iter().map(|event| (place(event), json!([event["sender"], event["content"]]))).collect();
+            room.stripped = stripped.iter().map(|event| (place(event), event["content"].clone())).collect();
         }
     }
 

@@ -46,6 +46,13 @@ pub struct Deed {
     act: Act,
 }
 
+impl Deed {
+    /// Whether the reader chooses with it whom to ignore.
+    pub fn is_about_ignoring(&self) -> bool {
+        matches!(self.act, Act::Ignore(_))
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Act {
     Create { public: bool },
