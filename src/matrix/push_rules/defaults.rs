@@ -18,7 +18,7 @@ const ROOM_NOTIFICATION: &str = ".m.rule.roomnotif";
 /// Two things differ from the library. The rules of polls compare types as clients and other servers have had it since
 /// MSC3930 began, which comes to the same. And the three rules that find a mention in the text itself are still here, below
 /// those for `m.mentions`: version 1.17 of the specification removed them, but bridges and older clients name people without
-/// saying so, and what does say so is left alone by these rules ([`finds_mentions_in_text`]).
+/// saying so, and what does say so is left alone by these rules (`finds_mentions_in_text`).
 pub fn server_default(user: &UserId) -> Ruleset {
     let mut rules = Ruleset::server_default(user);
     rules.override_ = rules.override_.into_iter().map(as_first_proposed).flat_map(with_mentions_in_text).collect();
