@@ -67,7 +67,6 @@ fn others() -> Vec<(&'static str, &'static str, Value)> {
         ("GET", path("org.matrix.msc4143/rtc/transports"), nothing.clone()),
         ("GET", path("im.nheko.summary/rooms/{roomId}/summary"), nothing.clone()),
         ("GET", "/_matrix/client/r0/sync", nothing.clone()),
-        ("GET", "/_matrix/client/versions", nothing.clone()),
         ("GET", "/_matrix/key/v2/server", nothing.clone()),
         ("GET", "/_matrix/federation/v1/version", nothing.clone()),
         ("GET", "/_matrix/federation/v1/openid/userinfo", nothing.clone()),

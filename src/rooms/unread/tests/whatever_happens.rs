@@ -12,6 +12,7 @@ use serde_json::{Value, json, value::to_raw_value};
 
 use super::{Counts, MissedRequest, Scene, mention, people};
 use crate::{
+    error::Kind,
     rooms::Reader,
     storage::{Order, Position},
     users::Place,
@@ -115,8 +116,10 @@ impl Scene {
         if let Some((kind, event)) = about.filter(|_| !self.sent.is_empty()) {
             content["m.relates_to"] = json!({ "rel_type": kind, "event_id": event.get(&self.sent) });
         }
-        // A thread at an event that is in one itself is refused, which changes nothing.
-        self.try_to_send(who, TimelineEventType::RoomMessage, content).await.ok();
+        // A thread at an event that relates to another one itself is refused, which changes nothing; whatever else is not.
+        let sent = self.try_to_send(who, TimelineEventType::RoomMessage, content).await;
+        assert!(sent.is_ok() || about.is_some_and(|(kind, _)| kind == "m.thread"), "{sent:?}");
+        assert!(sent.as_ref().err().is_none_or(|error| error.kind == Kind::Unknown), "{sent:?}");
     }
 
     /// Everybody's counts, which are the same when the memory of them is lost.
