@@ -125,6 +125,8 @@ impl Rooms {
     pub async fn heard_everywhere(&self, reader: Reader<'_>, from: PageToken) -> Result<Heard> {
         let snapshot = self.shared.store.snapshot();
         let mut found: Vec<(OwnedRoomId, TimelineEvent)> = Vec::new();
+        // The place up to which every room has been looked at.
+        let mut until: Option<Order> = None;
         let since = match from.place() {
             Order::Live(position) => position,
             Order::Backfilled(_) => Position::ZERO,
@@ -133,14 +135,17 @@ impl Rooms {
             let room = self.room(&room_id).await?;
             let viewer = self.viewer(&snapshot, &room_id, reader.user).await?;
             let page = self.heard(&Reading { snapshot: snapshot.clone(), room, viewer }, from).await?;
+            until = until.into_iter().chain(page.more_after).min();
             found.extend(page.events.into_iter().map(|event| (room_id.clone(), event)));
         }
-        // The first of each room hold the first of all, so that what is cut off here is found by the next request.
+        // What is cut off here is found by the next request.
+        found.retain(|(_, event)| until.is_none_or(|until| event.order <= until));
         found.sort_by_key(|(_, event)| event.order);
-        let more = found.len() >= AT_ONCE;
-        found.truncate(AT_ONCE);
-        let now = PageToken::at(snapshot.position());
-        let end = found.last().filter(|_| more).map_or(now, |(_, event)| PageToken::after(event.order));
+        if found.len() > AT_ONCE {
+            found.truncate(AT_ONCE);
+            until = found.last().map(|(_, event)| event.order);
+        }
+        let end = until.map_or(PageToken::at(snapshot.position()), PageToken::after);
         let mut chunk = Vec::with_capacity(found.len());
         for (room_id, event) in &found {
             let room = self.room(room_id).await?;
