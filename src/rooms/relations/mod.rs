@@ -75,7 +75,11 @@ impl Rooms {
             sender: found.event.sender,
             kind: found.event.kind,
         };
-        if relation.kind == RelationType::Thread && parent.relation.is_some() {
+        if relation.kind == RelationType::Thread
+            && parent.relation.is_some()
+            // What an event that the sender may not see relates to is not theirs to learn; it becomes no thread all the same.
+            && self.viewer(&snapshot, &room.id, &intent.sender).await?.may_see_place(parent.order)
+        {
             return Err(Kind::Unknown.with("A thread cannot start at an event that relates to another one itself."));
         }
         if let (RelationType::Annotation, Some(key)) = (&relation.kind, &relation.key) {
