@@ -101,14 +101,9 @@ impl View for DiskView {
     }
 
     fn get_many(&self, family: Family, keys: Vec<Vec<u8>>) -> Read<Vec<Option<Vec<u8>>>> {
-        let all: Vec<usize> = (0..keys.len()).collect();
-        let mut values = vec![None; keys.len()];
-        match self.reader.get_many(family, &keys, &all, &mut values, Tier::Memory) {
-            Ok(missed) if missed.is_empty() => Read::ready(Ok(values)),
-            Ok(missed) => self.later(move |reader| {
-                reader.get_many(family, &keys, &missed, &mut values, Tier::Disk)?;
-                Ok(values)
-            }),
+        match self.reader.get_many_from_memory(family, &keys) {
+            Ok((values, missed)) if missed.is_empty() => Read::ready(Ok(values)),
+            Ok((values, missed)) => self.later(move |reader| reader.fill_in(family, &keys, &missed, values)),
             Err(error) => Read::ready(Err(error)),
         }
     }

@@ -75,6 +75,37 @@ async fn rows_that_are_only_on_disk_are_found() {
     }
 }
 
+#[tokio::test]
+async fn many_rows_are_found_whichever_of_their_blocks_are_in_memory() {
+    let folder = Folder::new();
+    let room = ruma::owned_room_id!("!a:example.org");
+    let text = |number: u64| number.to_string().repeat(20);
+    // Files that overlap, so that many a key seems to stand in a block of one and stands in the other.
+    for file in 0..2 {
+        let store = folder.open();
+        let mut batch = Batch::new();
+        for number in (file..MANY).step_by(2) {
+            NAMES.put(&mut batch, (format!("{number:05}"),), &text(number));
+            let row = Stamped { at: Position::from(number), value: text(number) };
+            EVENTS.put(&mut batch, (&room, live(number)), &row);
+        }
+        store.commit(batch).await.unwrap();
+        store.close().await;
+    }
+
+    let store = folder.open();
+    let snapshot = store.snapshot();
+    for start in (0..MANY).step_by(7) {
+        let numbers = [start, start + 1, start + 2, start + 4, MANY + start];
+        let expected = numbers.map(|number| (number < MANY).then(|| text(number)));
+        let keys = numbers.map(|number| (format!("{number:05}"),));
+        assert_eq!(NAMES.get_many(&snapshot, keys).await.unwrap(), expected);
+        let rows = EVENTS.get_many(&snapshot, numbers.map(|number| (&room, live(number)))).await.unwrap();
+        assert_eq!(rows.into_iter().map(|row| Some(row?.value)).collect::<Vec<_>>(), expected);
+    }
+    store.close().await;
+}
+
 #[test]
 fn reads_need_no_runtime() {
     let folder = Folder::new();

@@ -39,6 +39,9 @@ pub(super) enum Tier {
     Disk,
 }
 
+/// What many keys hold, in the order of the keys.
+type Values = Vec<Option<Vec<u8>>>;
+
 /// What a look-up came to.
 pub(super) enum Found {
     /// It is known what the key holds.
@@ -86,28 +89,37 @@ impl Reader {
         }
     }
 
-    /// Fills in the values of the keys with the indexes `wanted`, and returns those for which the disk has to be asked.
-    pub(super) fn get_many(
+    /// The values of those keys that memory can answer for, and the indexes of those for which the disk has to be asked.
+    ///
+    /// One key at a time: RocksDB's look-up of many takes a key for found, and empty, when it may not ask the disk and the key
+    /// seems to stand in a block that is not in memory.
+    pub(super) fn get_many_from_memory(&self, family: Family, keys: &[Vec<u8>]) -> Result<(Values, Vec<usize>)> {
+        let mut values = vec![None; keys.len()];
+        let mut missed = Vec::new();
+        for (index, key) in keys.iter().enumerate() {
+            match self.get(family, key, Tier::Memory)? {
+                Found::Answer(value) => values[index] = value,
+                Found::OnDisk => missed.push(index),
+            }
+        }
+        Ok((values, missed))
+    }
+
+    /// Fills in the values of the keys with the indexes `missed`, from wherever they are.
+    pub(super) fn fill_in(
         &self,
         family: Family,
         keys: &[Vec<u8>],
-        wanted: &[usize],
-        values: &mut [Option<Vec<u8>>],
-        tier: Tier,
-    ) -> Result<Vec<usize>> {
-        let database = self.borrow_owner();
-        let family = family_of(database, family);
-        let keys = wanted.iter().map(|index| &keys[*index]);
-        let found = database.batched_multi_get_cf_opt(&family, keys, false, self.options(tier));
-        let mut missed = Vec::new();
-        for (index, value) in wanted.iter().zip(found) {
-            match value {
-                Ok(value) => values[*index] = value.map(|value| value.to_vec()),
-                Err(error) if error.kind() == ErrorKind::Incomplete && tier == Tier::Memory => missed.push(*index),
-                Err(error) => return Err(Error::internal(error)),
-            }
+        missed: &[usize],
+        mut values: Values,
+    ) -> Result<Values> {
+        let family = family_of(self.borrow_owner(), family);
+        let keys = missed.iter().map(|index| &keys[*index]);
+        let found = self.borrow_owner().batched_multi_get_cf_opt(&family, keys, false, self.options(Tier::Disk));
+        for (index, value) in missed.iter().zip(found) {
+            values[*index] = value.map_err(Error::internal)?.map(|value| value.to_vec());
         }
-        Ok(missed)
+        Ok(values)
     }
 
     /// Appends rows until there are as many as `scan` asks for, or `pause` of them.
