@@ -40,6 +40,8 @@ pub struct Writer {
     batch: Batch,
     /// How many positions are taken: one for each event that was added, and those of [`Writer::take_slot`].
     taken: u16,
+    /// The slot of the newest state event.
+    newest_state: Option<u16>,
     /// Users whose membership changes.
     members: Vec<OwnedUserId>,
     /// Users who are not typing any more.
@@ -63,6 +65,7 @@ impl Rooms {
             state,
             batch: Batch::new(),
             taken: 0,
+            newest_state: None,
             members: Vec::new(),
             quiet: Vec::new(),
         })
@@ -191,6 +194,7 @@ impl Writer {
     fn stage_state(&mut self, event: &Event, order: Order, position: Position) -> Option<ReplacedState> {
         let state_key = event.state_key.as_deref()?;
         let kind = StateEventType::from(event.kind.to_string());
+        self.newest_state = Some(self.taken);
         let room_id = &self.room.id;
         let id = &event.id;
         STATE.put(&mut self.batch, (room_id, event.kind.to_string(), state_key), id);
@@ -219,15 +223,20 @@ impl Writer {
 /// it concerns.
 fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
     let room = writer.room.clone();
+    let under_way = room.on_its_way();
     let mut state = writer.state.clone();
     let (members, quiet) = (writer.members.clone(), writer.quiet.clone());
     let (notifier, typing) = (writer.rooms.shared.notifier.clone(), writer.rooms.shared.typing.clone());
     let newborn = writer.before.is_none().then(|| writer.rooms.clone());
-    let last = u64::from(writer.taken.max(1)) - 1;
+    let (last, newest_state) = (writer.taken.max(1) - 1, writer.newest_state);
     move |position| {
-        state.position = Position::from(position.get() + last);
+        state.position = Position::from(position.get() + u64::from(last));
+        // What was current until now may have been published after this batch was made.
+        let changed = newest_state.map(|slot| Position::from(position.get() + u64::from(slot)));
+        state.changed = changed.unwrap_or_else(|| room.current().changed);
         let audience = state.joined.clone();
         room.publish(state);
+        drop(under_way);
         for user in &quiet {
             typing.stop(&room.id, user);
         }

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Kind, Result},
     matrix::{event::Event, room_version},
     storage::{
-        Batch, Direction, KeyRange, Snapshot,
+        Batch, Direction, KeyRange, Order, Position, Snapshot,
         schema::rooms::{EVENT_PLACES, ROOMS, RoomRow, STATE, TIMELINE},
     },
 };
@@ -78,6 +78,11 @@ impl Rooms {
         loaded.recent.get_or_insert_async(id, self.load(id)).await
     }
 
+    /// The room, if it is in memory.
+    pub(super) fn loaded(&self, id: &RoomId) -> Option<Arc<Room>> {
+        self.shared.loaded.recent.get(id)
+    }
+
     async fn load(&self, id: &RoomId) -> Result<Arc<Room>> {
         if let Some(room) = self.shared.loaded.find(id) {
             return Ok(room);
@@ -106,21 +111,40 @@ impl Rooms {
 /// Reads the current state of a room.
 async fn load_state(snapshot: &Snapshot, id: &RoomId, rules: &RoomVersionRules, row: RoomRow) -> Result<RoomState> {
     let current = STATE.scan(snapshot, KeyRange::prefix((id,)), Direction::Forward, usize::MAX).await?;
-    let places = EVENT_PLACES.get_many(snapshot, current.iter().map(|(_, event_id)| (event_id,))).await?;
-    let orders = places.into_iter().map(|place| place.map(|place| (id, place.order)));
-    let orders = orders.collect::<Option<Vec<_>>>().ok_or_else(|| damaged(id))?;
+    let orders = orders(snapshot, id, current.iter().map(|(_, event_id)| event_id)).await?;
     let mut state = RoomState::attached_to(row.heads, row.depth);
+    // The newest change of the state is always in force.
+    state.changed = newest(&orders);
+    state.position = newest(&self::orders(snapshot, id, state.heads.iter()).await?);
     if rules.event_format.require_event_id {
         state.head_hashes = hashes(snapshot, id, rules, &state.heads).await?;
     }
-    for event in TIMELINE.get_many(snapshot, orders).await? {
+    for event in TIMELINE.get_many(snapshot, orders.into_iter().map(|order| (id, order))).await? {
         let event = event.ok_or_else(|| damaged(id))?;
         let header = event.header;
         let event = Event::parse(header.event_id, id.to_owned(), &event.json, rules)?;
         state.set_stored(Arc::new(event), header.redacted_by);
     }
-    state.position = snapshot.position();
     Ok(state)
+}
+
+/// The places of events that are in the room.
+async fn orders<'e>(
+    snapshot: &Snapshot,
+    id: &RoomId,
+    events: impl Iterator<Item = &'e OwnedEventId>,
+) -> Result<Vec<Order>> {
+    let places = EVENT_PLACES.get_many(snapshot, events.map(|event_id| (event_id,))).await?;
+    let orders = places.into_iter().map(|place| place.map(|place| place.order));
+    orders.collect::<Option<_>>().ok_or_else(|| damaged(id))
+}
+
+/// The position of the newest of these; backfilled history is older than all that has one.
+fn newest(orders: &[Order]) -> Position {
+    match orders.iter().max() {
+        Some(Order::Live(position)) => *position,
+        Some(Order::Backfilled(_)) | None => Position::ZERO,
+    }
 }
 
 /// The reference hashes of events of a room.

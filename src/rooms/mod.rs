@@ -60,6 +60,7 @@ mod upgrade;
 mod upgrade_levels;
 mod upgrade_plan;
 mod upgrade_settings;
+mod viewers;
 mod visibility;
 
 use std::sync::Arc;
@@ -93,7 +94,10 @@ pub use self::{
     unread::{Counts, Missed, MissedRequest, News, Unread},
     visibility::{StateAccess, Viewer},
 };
-use self::{delayed::Alarm, load::LoadedRooms, relations::ThreadMemos, typing::Typing, unread::UnreadMemos};
+use self::{
+    delayed::Alarm, load::LoadedRooms, relations::ThreadMemos, typing::Typing, unread::UnreadMemos,
+    viewers::KnownChanges,
+};
 use crate::{
     clock::Clock,
     config::HistoryVisibility,
@@ -123,6 +127,7 @@ struct Shared {
     key: SigningKey,
     settings: Settings,
     loaded: LoadedRooms,
+    known_changes: KnownChanges,
     typing: Typing,
     unread: UnreadMemos,
     thread_memos: ThreadMemos,
@@ -167,6 +172,7 @@ impl Rooms {
             key,
             settings,
             loaded: LoadedRooms::default(),
+            known_changes: KnownChanges::default(),
             typing: Typing::new(ephemerals),
             unread: UnreadMemos::default(),
             thread_memos: ThreadMemos::default(),

@@ -1,6 +1,9 @@
 //! A loaded room: a lock that orders its writers and a snapshot that readers take without one.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use arc_swap::ArcSwap;
 use ruma::{OwnedRoomId, RoomVersionId, events::StateEventType, room_version_rules::RoomVersionRules};
@@ -10,6 +13,7 @@ use super::state::RoomState;
 use crate::{
     error::{Error, Result},
     matrix::power_levels::PowerLevels,
+    storage::Position,
 };
 
 /// One room of this server, shared by everyone who works with it.
@@ -26,6 +30,8 @@ pub struct Room {
     pub(super) head: Arc<Mutex<Option<RoomState>>>,
     /// The state after the newest *visible* event.
     current: ArcSwap<RoomState>,
+    /// How many batches are on their way: queued, and not in `current` yet.
+    under_way: AtomicUsize,
     /// Tells those who listen to the room, whether or not they are in it, that there is something new.
     news: watch::Sender<()>,
 }
@@ -44,6 +50,7 @@ impl Room {
             rules,
             head: Arc::new(Mutex::new(Some(state.clone()))),
             current: ArcSwap::from_pointee(state),
+            under_way: AtomicUsize::new(0),
             news: watch::Sender::new(()),
         }
     }
@@ -51,6 +58,26 @@ impl Room {
     /// The state that every reader may rely on: all of it is durable.
     pub fn current(&self) -> Arc<RoomState> {
         self.current.load_full()
+    }
+
+    /// The current state, if it holds all of the room's events up to `position`, which the caller has seen in a snapshot before:
+    /// a batch is visible in snapshots a moment before its state is current.
+    pub(super) fn current_as_of(&self, position: Position) -> Option<Arc<RoomState>> {
+        // Asked first: whatever was on its way before this and is not any more is in the state that is taken after it.
+        let under_way = self.under_way.load(Ordering::SeqCst);
+        let current = self.current();
+        (under_way == 0 || position <= current.position).then_some(current)
+    }
+
+    /// Whether it is certain that nothing was said in the room after `since`, up to a moment `until` that has been.
+    pub fn is_quiet_between(&self, since: Position, until: Position) -> bool {
+        self.current_as_of(until).is_some_and(|current| current.position <= since)
+    }
+
+    /// Takes note of a batch that is about to be queued, until what is returned is dropped.
+    pub(super) fn on_its_way(self: &Arc<Self>) -> UnderWay {
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        UnderWay(self.clone())
     }
 
     /// Who has how much power in this room while `state` holds.
@@ -74,5 +101,14 @@ impl Room {
     /// What tells of every event from now on, to whoever holds on to the room meanwhile.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.subscribe()
+    }
+}
+
+/// A batch that is on its way, to be dropped when its state is current or it has failed.
+pub(super) struct UnderWay(Arc<Room>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -15,6 +15,8 @@ use crate::{matrix::event::Event, storage::Position};
 pub struct RoomState {
     /// The position of the newest event; zero before the first is durable.
     pub position: Position,
+    /// The position of the newest state event, likewise.
+    pub changed: Position,
     /// The `prev_events` of the next event.
     pub heads: Vec<OwnedEventId>,
     /// Their reference hashes, in rooms where the next event has to name these.

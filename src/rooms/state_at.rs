@@ -19,6 +19,13 @@ impl Rooms {
     /// Costs as much as there are state changes between `order` and now, and nothing if there are none.
     pub async fn state_at(&self, room: &Room, order: Order) -> Result<Arc<RoomState>> {
         let current = room.current();
+        // Most states that are asked for are the current one, which is known without asking the storage.
+        if let Order::Live(position) = order
+            && let Some(current) = room.current_as_of(position)
+            && current.changed <= position
+        {
+            return Ok(current);
+        }
         // Taken after the state, so that the snapshot holds all that the state holds.
         let snapshot = self.shared.store.snapshot();
         let now = Order::Live(current.position);

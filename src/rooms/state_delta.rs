@@ -20,6 +20,11 @@ impl Rooms {
         since: Order,
         until: Order,
     ) -> Result<Vec<TimelineEvent>> {
+        if let Order::Live(since) = since
+            && room.current_as_of(snapshot.position()).is_some_and(|current| current.changed <= since)
+        {
+            return Ok(Vec::new());
+        }
         let range = KeyRange::prefix_after((&room.id,), since).and(KeyRange::prefix_until((&room.id,), until));
         let changes = STATE_CHANGES.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
         let newest: BTreeMap<StatePlace, Order> =

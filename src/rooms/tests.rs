@@ -62,7 +62,7 @@ pub(super) fn text(body: &str) -> Box<RawValue> {
 async fn bodies_seen_by(rooms: &Rooms, room_id: &ruma::RoomId, user: &UserId) -> Vec<String> {
     let room = rooms.room(room_id).await.unwrap();
     let snapshot = rooms.shared.store.snapshot();
-    let viewer = Viewer::load(&snapshot, room_id, user, Default::default()).await.unwrap();
+    let viewer = rooms.viewer(&snapshot, room_id, user).await.unwrap();
     let range = KeyRange::prefix((room_id,));
     let request = PageRequest { room: &room, range, direction: Direction::Forward, limit: 100 };
     let page = rooms.page(&snapshot, request, &viewer, |event| event.kind == TimelineEventType::RoomMessage).await;

@@ -12,6 +12,9 @@ use crate::{
     },
 };
 
+/// How many rows of a timeline one read brings at most.
+const LARGEST_READ: usize = 512;
+
 /// The greatest number of events that one request looks at before it answers with what it found.
 const SCANNED_AT_MOST: usize = 5_000;
 
@@ -71,6 +74,8 @@ impl Rooms {
         let PageRequest { room, range, direction, limit } = request;
         let mut page = Page::default();
         let mut scanned = 0;
+        // One more than is wanted tells whether there is more. Where few of many pass, each read brings twice as many.
+        let mut chunk = (limit + 1).min(LARGEST_READ);
         let mut stretches = viewer.visible_stretches();
         if direction == Direction::Reverse {
             stretches.reverse();
@@ -79,8 +84,6 @@ impl Rooms {
             let stretch = range.clone().and(stretch.rows(&room.id));
             let mut rest = stretch.clone();
             loop {
-                // One more than is wanted tells whether there is more.
-                let chunk = (limit + 1 - page.events.len()).clamp(16, 512);
                 let rows = TIMELINE.scan(snapshot, rest, direction, chunk).await?;
                 let exhausted = rows.len() < chunk;
                 for ((_, order), row) in rows {
@@ -102,6 +105,7 @@ impl Rooms {
                 }
                 let Some(last) = page.more_after.filter(|_| !exhausted) else { break };
                 rest = stretch.clone().and(beyond(&room.id, last, direction));
+                chunk = (2 * chunk).min(LARGEST_READ);
             }
         }
         page.more_after = None;

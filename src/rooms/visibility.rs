@@ -3,7 +3,7 @@
 //! Every path that returns events makes a [`Viewer`] for its reader and asks it. A viewer holds the few changes of the
 //! reader's membership and of the room's history visibility, so that a whole page is judged without another read.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ruma::{
     OwnedUserId, RoomId, UserId,
@@ -13,7 +13,7 @@ use ruma::{
     },
 };
 
-use super::{Rooms, membership::not_in_room, stretch::Stretch};
+use super::{membership::not_in_room, stretch::Stretch};
 use crate::{
     error::Result,
     matrix::{
@@ -26,47 +26,61 @@ use crate::{
     },
 };
 
-impl Rooms {
-    /// What decides over what `user` may see in a room as of `snapshot`.
-    pub async fn viewer(&self, snapshot: &Snapshot, room_id: &RoomId, user: &UserId) -> Result<Viewer> {
-        let ignored = self.ignored_by(snapshot, user).await?;
-        Viewer::load(snapshot, room_id, user, ignored).await
-    }
-}
-
 /// One reader of one room, at one moment.
 #[derive(Clone, Debug)]
 pub struct Viewer {
     user: OwnedUserId,
+    /// What the reader and the room went through.
+    changes: Arc<Changes>,
+    /// The people whose messages the reader does not want to see.
+    ignored: Arc<BTreeSet<OwnedUserId>>,
+}
+
+/// What decides over which places of a room somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Changes {
     /// The reader's memberships, oldest first, each with the place from which it holds.
     memberships: Vec<(Order, MembershipState)>,
     /// The room's history visibility, likewise.
     visibilities: Vec<(Order, HistoryVisibility)>,
-    /// The people whose messages the reader does not want to see.
-    ignored: BTreeSet<OwnedUserId>,
 }
 
-impl Viewer {
-    /// Reads what decides over what `user` may see in a room.
-    pub async fn load(
-        snapshot: &Snapshot,
-        room_id: &RoomId,
-        user: &UserId,
-        ignored: BTreeSet<OwnedUserId>,
-    ) -> Result<Self> {
+impl Changes {
+    /// Reads those of a room and of one of its readers.
+    pub async fn load(snapshot: &Snapshot, room_id: &RoomId, user: &UserId) -> Result<Self> {
         let own = words(snapshot, room_id, StateEventType::RoomMember, user.as_str()).await?;
         let room = words(snapshot, room_id, StateEventType::RoomHistoryVisibility, "").await?;
-        let row = MEMBERSHIPS.get(snapshot, (user, room_id)).await?;
         let mut memberships: Vec<_> =
             own.into_iter().map(|(order, word)| (order, MembershipState::from(word))).collect();
         // Someone who changes their name often has many member events and one membership.
         memberships.dedup_by(|later, earlier| later.1 == earlier.1);
-        if row.is_some_and(|row| row.value.forgotten) {
-            // Who asked to forget a room is a stranger to it from then on.
-            memberships.clear();
-        }
         let visibilities = room.into_iter().map(|(order, word)| (order, HistoryVisibility::from(word))).collect();
-        Ok(Self { user: user.to_owned(), memberships, visibilities, ignored })
+        let mut changes = Self { memberships, visibilities };
+        // Nobody forgets a room while they are in it.
+        if changes.membership() != MembershipState::Join
+            && MEMBERSHIPS.get(snapshot, (user, room_id)).await?.is_some_and(|row| row.value.forgotten)
+        {
+            // Who asked to forget a room is a stranger to it from then on.
+            changes.memberships.clear();
+        }
+        Ok(changes)
+    }
+
+    /// The reader's membership now.
+    pub fn membership(&self) -> MembershipState {
+        self.memberships.last().map_or(MembershipState::Leave, |(_, membership)| membership.clone())
+    }
+}
+
+impl Viewer {
+    /// A reader who went through these changes.
+    pub(super) fn new(user: &UserId, changes: Arc<Changes>, ignored: Arc<BTreeSet<OwnedUserId>>) -> Self {
+        Self { user: user.to_owned(), changes, ignored }
+    }
+
+    #[cfg(test)]
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// The reader.
@@ -76,17 +90,18 @@ impl Viewer {
 
     /// The reader's membership right after the event at `order`.
     pub fn membership_at(&self, order: Order) -> MembershipState {
-        newest(&self.memberships, |at| at <= order).cloned().unwrap_or(MembershipState::Leave)
+        newest(&self.changes.memberships, |at| at <= order).cloned().unwrap_or(MembershipState::Leave)
     }
 
     /// The reader's membership now.
     pub fn membership(&self) -> MembershipState {
-        self.memberships.last().map_or(MembershipState::Leave, |(_, membership)| membership.clone())
+        self.changes.membership()
     }
 
     /// The place at which the reader came into the room to stay until now; `None` if they are not in it.
     pub fn joined_at(&self) -> Option<Order> {
-        let stay = self.memberships.iter().rev().take_while(|(_, membership)| *membership == MembershipState::Join);
+        let stay =
+            self.changes.memberships.iter().rev().take_while(|(_, membership)| *membership == MembershipState::Join);
         stay.last().map(|(order, _)| *order)
     }
 
@@ -97,7 +112,7 @@ impl Viewer {
 
     /// Whether the reader was a member of the room at any time.
     pub fn was_ever_joined(&self) -> bool {
-        self.memberships.iter().any(|(_, membership)| *membership == MembershipState::Join)
+        self.changes.memberships.iter().any(|(_, membership)| *membership == MembershipState::Join)
     }
 
     /// Whether the reader may see the event at `order`
@@ -109,8 +124,8 @@ impl Viewer {
     /// Whether history visibility and membership open the place `order` to the reader, whatever stands there.
     pub fn may_see_place(&self, order: Order) -> bool {
         let standing = |reached: &dyn Fn(Order) -> bool| Standing {
-            visibility: newest(&self.visibilities, reached).cloned().unwrap_or(HistoryVisibility::Shared),
-            membership: newest(&self.memberships, reached).cloned().unwrap_or(MembershipState::Leave),
+            visibility: newest(&self.changes.visibilities, reached).cloned().unwrap_or(HistoryVisibility::Shared),
+            membership: newest(&self.changes.memberships, reached).cloned().unwrap_or(MembershipState::Leave),
         };
         may_see(&standing(&|at| at < order), &standing(&|at| at <= order), self.joined_later(order))
     }
@@ -118,8 +133,8 @@ impl Viewer {
     /// The parts of the timeline that the reader may see, in order, as far as it has got and as it goes on from here. None for
     /// somebody who may see nothing.
     pub fn visible_stretches(&self) -> Vec<Stretch> {
-        let mut changes: Vec<Order> = self.memberships.iter().map(|(at, _)| *at).collect();
-        changes.extend(self.visibilities.iter().map(|(at, _)| *at));
+        let mut changes: Vec<Order> = self.changes.memberships.iter().map(|(at, _)| *at).collect();
+        changes.extend(self.changes.visibilities.iter().map(|(at, _)| *at));
         changes.sort_unstable();
         changes.dedup();
         // Between two changes the reader sees everything or nothing, so that one place speaks for all.
@@ -134,18 +149,19 @@ impl Viewer {
     ///
     /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for everybody else.
     pub fn state_access(&self) -> Result<StateAccess> {
-        let readable = self.visibilities.last().is_some_and(|(_, now)| *now == HistoryVisibility::WorldReadable);
+        let readable =
+            self.changes.visibilities.last().is_some_and(|(_, now)| *now == HistoryVisibility::WorldReadable);
         if readable || self.membership() == MembershipState::Join {
             return Ok(StateAccess::Current);
         }
-        let left = self.memberships.windows(2).rev().find(|pair| pair[0].1 == MembershipState::Join);
+        let left = self.changes.memberships.windows(2).rev().find(|pair| pair[0].1 == MembershipState::Join);
         left.map(|pair| StateAccess::AtLeave(pair[1].0)).ok_or_else(not_in_room)
     }
 
     /// Whether the reader joined at some time after `order`.
     fn joined_later(&self, order: Order) -> JoinedLater {
         let joined = |(at, membership): &(Order, MembershipState)| *at > order && *membership == MembershipState::Join;
-        match self.memberships.iter().any(joined) {
+        match self.changes.memberships.iter().any(joined) {
             true => JoinedLater::Yes,
             false => JoinedLater::No,
         }
@@ -207,7 +223,7 @@ mod tests {
         let memberships = changes(vec![Join, Invite, Leave, Ban, Knock]);
         (memberships, changes(vec![Joined, Invited, Shared, WorldReadable])).prop_map(|(memberships, visibilities)| {
             let user = owned_user_id!("@alice:example.org");
-            Viewer { user, memberships, visibilities, ignored: BTreeSet::new() }
+            Viewer::new(&user, Arc::new(Changes { memberships, visibilities }), Arc::default())
         })
     }
 
@@ -238,7 +254,7 @@ mod tests {
                     prop_assert!((position.get()..=LAST).all(|at| !joined(at)), "and never again");
                 }
                 (Some(StateAccess::Current), _) => {
-                    prop_assert_eq!(viewer.visibilities.last().unwrap().1.clone(), HistoryVisibility::WorldReadable);
+                    prop_assert_eq!(viewer.changes.visibilities.last().unwrap().1.clone(), HistoryVisibility::WorldReadable);
                 }
                 (None, _) => prop_assert!(!(0..=LAST).any(joined)),
             }
@@ -250,12 +266,11 @@ mod tests {
         use MembershipState::{Ban, Invite, Join, Leave};
         // A room whose history visibility is set at 3.
         let seen = |memberships: &[(u64, MembershipState)], visibility: &str| {
-            let viewer = Viewer {
-                user: owned_user_id!("@alice:example.org"),
+            let changes = Changes {
                 memberships: memberships.iter().map(|(at, membership)| (live(*at), membership.clone())).collect(),
                 visibilities: vec![(live(3), visibility.into())],
-                ignored: BTreeSet::new(),
             };
+            let viewer = Viewer::new(&owned_user_id!("@alice:example.org"), Arc::new(changes), Arc::default());
             let number = |order: Option<Order>| match order {
                 Some(Order::Live(position)) => Some(position.get()),
                 Some(Order::Backfilled(_)) => panic!("nothing is backfilled here"),

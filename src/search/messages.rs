@@ -132,7 +132,7 @@ impl Searching {
         let ignored = self.rooms.ignored_by(&snapshot, user).await?;
         wanted.ignored.extend(ignored.iter().cloned());
         let rooms = self.rooms_of(&snapshot, user, criteria, group).await?;
-        let viewers = self.viewers(&snapshot, user, rooms, &wanted, ignored).await?;
+        let viewers = self.viewers(&snapshot, user, rooms, &wanted, Arc::new(ignored)).await?;
         let scopes = viewers.iter().map(|(room, viewer)| (room.clone(), viewer.visible_stretches()));
         let scopes: Arc<Scopes> = Arc::new(scopes.collect());
         let limit = criteria.filter.limit.map_or(USUAL, |limit| usize::try_from(u64::from(limit)).unwrap_or(MOST));
@@ -183,13 +183,13 @@ impl Searching {
         user: &UserId,
         rooms: BTreeSet<OwnedRoomId>,
         wanted: &Wanted,
-        ignored: BTreeSet<OwnedUserId>,
+        ignored: Arc<BTreeSet<OwnedUserId>>,
     ) -> Result<BTreeMap<OwnedRoomId, Viewer>> {
         let (index, asked) = (self.index.clone(), wanted.clone());
         let found = spawn_blocking(move || index.rooms_with(&asked, &rooms)).await.map_err(Error::internal)??;
         let mut viewers = BTreeMap::new();
         for room in found {
-            let viewer = Viewer::load(snapshot, &room, user, ignored.clone()).await?;
+            let viewer = self.rooms.viewer_ignoring(snapshot, &room, user, ignored.clone()).await?;
             viewers.insert(room, viewer);
         }
         Ok(viewers)

@@ -37,6 +37,14 @@ pub(super) async fn of_room(
 ) -> Result<Vec<Raw<AnyRoomAccountDataEvent>>> {
     let changed = changed.map(|changed| changed.account_data.get(&Some(room_id.to_owned())));
     let found = contents(sync, reading, Some(room_id), changed).await?;
+    events_of_room(reading, &found)
+}
+
+/// As [`of_room`], of account data that is at hand.
+pub(super) fn events_of_room(
+    reading: &Reading,
+    found: &[(String, Box<RawValue>)],
+) -> Result<Vec<Raw<AnyRoomAccountDataEvent>>> {
     let wanted = found.iter().filter(|(kind, _)| passes_by_type(&reading.filter.room.account_data, kind, None));
     wanted.map(|(kind, content)| event(kind, content).map(Raw::from_json)).collect()
 }

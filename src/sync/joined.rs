@@ -10,6 +10,7 @@ use super::{
     Reading, StateExtent, Sync, account_data,
     changed::Changed,
     ephemeral,
+    rooms::AtHand,
     state::{self, Scope},
     summary::summary,
     timeline::{self, Section},
@@ -56,9 +57,11 @@ pub(super) async fn section(
     reading: &Reading,
     room_id: &RoomId,
     changed: Option<&Changed>,
+    at_hand: &AtHand,
 ) -> Result<Option<Joined>> {
     let room: &Room = &*sync.rooms.room(room_id).await?;
-    let viewer = sync.rooms.viewer(&reading.snapshot, room_id, &reading.user).await?;
+    let ignored = at_hand.ignored.clone();
+    let viewer = sync.rooms.viewer_ignoring(&reading.snapshot, room_id, &reading.user, ignored).await?;
     let known = Known::of(reading, &viewer);
     let until = Order::Live(reading.until());
     let timeline = timeline::section(sync, reading, room, &viewer, known).await?;
@@ -77,7 +80,10 @@ pub(super) async fn section(
     }
     section.state = state::section(sync, reading, &scope, &timeline, delta, &section.summary.heroes).await?;
     let changed = changed.filter(|_| known != Known::Nothing);
-    section.account_data.events = account_data::of_room(sync, reading, room_id, changed).await?;
+    section.account_data.events = match &at_hand.account_data {
+        Some(all) => account_data::events_of_room(reading, all.get(room_id).map_or(&[], Vec::as_slice))?,
+        None => account_data::of_room(sync, reading, room_id, changed).await?,
+    };
     section.ephemeral = ephemeral::section(sync, reading, room, &viewer, known).await?;
     section.timeline = timeline.timeline;
     let told = match changed {

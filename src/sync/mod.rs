@@ -210,7 +210,9 @@ impl Sync {
         to_device::acknowledge(self, &request).await?;
         loop {
             let answer = self.look(&request).await?;
-            if !waits || !answer.is_empty() || self.shutdown.has_begun() {
+            // A timer would take a millisecond to find out that it is over already.
+            let is_over = !waits || self.shutdown.has_begun() || Instant::now() >= deadline;
+            if is_over || !answer.is_empty() {
                 return Ok(answer);
             }
             tokio::select! {

@@ -1,11 +1,15 @@
 //! Sorts the rooms of a sync into joined, invited, knocked and left.
 
-use std::collections::HashSet;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
 
 use ruma::{
     OwnedRoomId, OwnedUserId, api::client::sync::sync_events::v3::Rooms as RoomSections,
     events::room::member::MembershipState,
 };
+use serde_json::value::RawValue;
 
 use super::{Reading, StateExtent, Sync, changed::Changed, invited, joined, left};
 use crate::{
@@ -22,17 +26,41 @@ pub(super) struct Sections {
     pub met: HashSet<OwnedUserId>,
 }
 
+/// What is read once for all rooms of an answer.
+pub(super) struct AtHand {
+    /// Whom the user does not want to hear of.
+    pub ignored: Arc<BTreeSet<OwnedUserId>>,
+    /// All account data for rooms, for a device that starts.
+    pub account_data: Option<BTreeMap<OwnedRoomId, Vec<(String, Box<RawValue>)>>>,
+}
+
+impl AtHand {
+    async fn of(sync: &Sync, reading: &Reading) -> Result<Self> {
+        let ignored = Arc::new(sync.rooms.ignored_by(&reading.snapshot, &reading.user).await?);
+        let account_data = match reading.since {
+            None => Some(sync.account_data.of_all_rooms(&reading.snapshot, &reading.user).await?),
+            Some(_) => None,
+        };
+        Ok(Self { ignored, account_data })
+    }
+}
+
 /// The rooms that the answer speaks of: all of the user's at first, then those in which something changed.
 pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Changed>) -> Result<Sections> {
     let mut sections = RoomSections::new();
     let mut met = HashSet::new();
-    for (room_id, membership) in candidates(sync, reading, changed).await? {
+    let candidates = candidates(sync, reading, changed).await?;
+    if candidates.is_empty() {
+        return Ok(Sections { rooms: sections, met });
+    }
+    let at_hand = AtHand::of(sync, reading).await?;
+    for (room_id, membership) in candidates {
         if !room_passes(&reading.filter.room, &room_id) {
             continue;
         }
         match membership.value.membership {
             MembershipState::Join => {
-                if let Some(room) = joined::section(sync, reading, &room_id, changed).await? {
+                if let Some(room) = joined::section(sync, reading, &room_id, changed, &at_hand).await? {
                     met.extend(room.met);
                     sections.join.insert(room_id, room.section);
                 }

@@ -70,6 +70,22 @@ impl AccountData {
         Ok(all)
     }
 
+    /// The account data of `user` as of `snapshot` for every room, by room and type.
+    pub async fn of_all_rooms(
+        &self,
+        snapshot: &Snapshot,
+        user: &UserId,
+    ) -> Result<BTreeMap<OwnedRoomId, Vec<(String, Box<RawValue>)>>> {
+        let rows = ACCOUNT_DATA.scan(snapshot, KeyRange::prefix((user,)), Direction::Forward, usize::MAX).await?;
+        let mut rooms = BTreeMap::<_, Vec<_>>::new();
+        for ((_, room, kind), content) in rows {
+            if let Some(room) = room {
+                rooms.entry(room).or_default().push((kind, content));
+            }
+        }
+        Ok(rooms)
+    }
+
     /// The users whom `user` ignores as of `snapshot` ("Ignoring Users"); nobody if the list is malformed.
     pub async fn ignored_users(&self, snapshot: &Snapshot, user: &UserId) -> Result<BTreeSet<OwnedUserId>> {
         let kind = GlobalAccountDataEventType::IgnoredUserList.to_string();

@@ -135,6 +135,11 @@ impl Rooms {
     /// Folds in everything that the snapshot holds behind the fold.
     async fn carry_forward(&self, question: &Question<'_>, fold: &mut Fold) -> Result<Past> {
         let Question { snapshot, room, viewer, .. } = question;
+        if let Order::Live(until) = fold.until()
+            && room.is_quiet_between(until, snapshot.position())
+        {
+            return Ok(Past::Stands);
+        }
         let mut past = Past::Stands;
         let mut surroundings = None;
         loop {
