@@ -37,6 +37,9 @@ impl Rooms {
 
     /// Whether the user is joined to the room as of `snapshot`.
     pub async fn is_joined(&self, snapshot: &Snapshot, room_id: &RoomId, user: &UserId) -> Result<bool> {
+        if let Some(current) = self.state_as_of(snapshot, room_id) {
+            return Ok(current.is_joined(user));
+        }
         let row = self.membership(snapshot, room_id, user).await?;
         Ok(row.is_some_and(|row| row.value.membership == MembershipState::Join))
     }

@@ -45,14 +45,18 @@ impl Rooms {
         user: &UserId,
         ignored: Arc<BTreeSet<OwnedUserId>>,
     ) -> Result<Viewer> {
-        // A room that is in memory knows since when its state has been the same.
-        let current = self.loaded(room_id).and_then(|room| room.current_as_of(snapshot.position()));
-        let Some(current) = current.filter(|current| current.changed <= snapshot.position()) else {
+        let Some(current) = self.state_as_of(snapshot, room_id) else {
             let changes = Changes::load(snapshot, room_id, user).await?;
             return Ok(Viewer::new(user, Arc::new(changes), ignored));
         };
         let changes = self.changes(snapshot, room_id, user, &current).await?;
         Ok(Viewer::new(user, changes, ignored))
+    }
+
+    /// The state of a room as of `snapshot`, if memory has it.
+    pub(super) fn state_as_of(&self, snapshot: &Snapshot, room_id: &RoomId) -> Option<Arc<RoomState>> {
+        let current = self.loaded(room_id)?.current_as_of(snapshot.position())?;
+        (current.changed <= snapshot.position()).then_some(current)
     }
 
     /// What `user` went through in a room whose state has not changed between `current` and `snapshot`.
