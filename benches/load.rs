@@ -1,6 +1,7 @@
 //! What the server costs under load, over HTTP, as a table: `cargo bench --bench load`.
 //!
 //! Each line gives the time that the load took, seen by the clients, and the processor time that the server spent on it.
+//! `COMMONROOM_LOAD_ROOMS=10000` adds somebody who is in that many rooms, which takes some minutes.
 //! `COMMONROOM_BINARY=target/release/commonroom cargo bench --profile dev --bench load` loads a server that is there already.
 //! Machines differ and are noisy: compare two runs on the same machine, not two tables. Writes are fsynced.
 
@@ -32,6 +33,9 @@ async fn main() {
     delivery(&server).await;
     many_rooms(&server).await;
     large_room(&server).await;
+    if let Some(rooms) = std::env::var("COMMONROOM_LOAD_ROOMS").ok().and_then(|number| number.parse().ok()) {
+        in_rooms(&server, rooms).await;
+    }
     println!("{:<48} {:>9.1} MB", "memory after the run", server.resident_megabytes());
     let binary = fs::metadata(Server::binary()).expect("the binary is there").len();
     println!("{:<48} {:>9.1} MB", "size of the binary", binary as f64 / 1e6);
@@ -126,7 +130,7 @@ async fn many_rooms(server: &Server) {
     measure(server, "incremental sync of 200 rooms: one message, sent", 200, news).await;
 }
 
-/// The same rooms by sliding sync, of which the client looks at the newest 20.
+/// Rooms by sliding sync, of which the client looks at the newest 20.
 async fn sliding(server: &Server, reader: &User, speaker: &User, rooms: &[String]) {
     let ask = async |pos: &str| {
         let query = if pos.is_empty() { String::new() } else { format!("?pos={pos}") };
@@ -139,7 +143,7 @@ async fn sliding(server: &Server, reader: &User, speaker: &User, rooms: &[String
         answer["pos"].as_str().expect("every answer has a position").to_owned()
     };
     let initial = repeat(50, async || drop(ask("").await));
-    measure(server, "sliding sync: 20 of 200 rooms", 50, initial).await;
+    measure(server, "sliding sync: the newest 20 rooms", 50, initial).await;
     let mut pos = ask("").await;
     let nothing = repeat(500, async || pos = ask(&pos).await);
     measure(server, "sliding sync: nothing new", 500, nothing).await;
@@ -151,6 +155,31 @@ async fn sliding(server: &Server, reader: &User, speaker: &User, rooms: &[String
         }
     };
     measure(server, "sliding sync: one message, sent", 200, news).await;
+}
+
+/// Somebody in very many rooms: what happens in one of them must not cost more than if they were in few.
+async fn in_rooms(server: &Server, count: usize) {
+    let (reader, speaker) = (server.register("reader").await, server.register("talker").await);
+    let mut rooms = Vec::new();
+    for _ in 0..count {
+        let room = reader.create_room_with(json!({"preset": "public_chat"})).await;
+        speaker.join(&room).await;
+        rooms.push(room);
+    }
+    println!("in {count} rooms:");
+    let recent = &rooms[count.saturating_sub(200)..];
+    sliding(server, &reader, &speaker, recent).await;
+    let mut since = String::new();
+    let whole = async { since = reader.sync().await.next_batch().to_owned() };
+    measure(server, "initial sync of all", 1, whole).await;
+    say(&speaker, &recent[0], 1).await;
+    let news = async {
+        for room in recent {
+            speaker.send_text(room, "news").await;
+            since = reader.sync_since(&since).await.next_batch().to_owned();
+        }
+    };
+    measure(server, "incremental sync: one message, sent", 200, news).await;
 }
 
 async fn large_room(server: &Server) {

@@ -1,6 +1,7 @@
 //! The rooms of one user: where they are joined, invited, or were before.
 
 use ruma::{OwnedRoomId, RoomId, UserId, events::room::member::MembershipState};
+use tokio::task::coop::consume_budget;
 
 use super::Rooms;
 use crate::{
@@ -54,6 +55,8 @@ impl Rooms {
     ) -> Result<Vec<OwnedRoomId>> {
         let mut changed = Vec::new();
         for room_id in self.joined(snapshot, user).await? {
+            // There may be thousands, and others wait for the thread.
+            consume_budget().await;
             let events = KeyRange::prefix_after((&room_id,), Order::Live(since));
             if !TIMELINE.scan(snapshot, events, Direction::Forward, 1).await?.is_empty()
                 || self.has_receipt_since(snapshot, &room_id, since).await?

@@ -10,6 +10,7 @@ use ruma::{
     events::room::member::MembershipState,
 };
 use serde_json::value::RawValue;
+use tokio::task::coop::consume_budget;
 
 use super::{Reading, StateExtent, Sync, changed::Changed, invited, joined, left};
 use crate::{
@@ -55,6 +56,8 @@ pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Ch
     }
     let at_hand = AtHand::of(sync, reading).await?;
     for (room_id, membership) in candidates {
+        // Nothing here waits as long as memory has it all, and others wait for the thread meanwhile.
+        consume_budget().await;
         if !room_passes(&reading.filter.room, &room_id) {
             continue;
         }

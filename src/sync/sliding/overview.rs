@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use quick_cache::sync::Cache;
 use ruma::{OwnedRoomId, OwnedUserId, RoomId, UserId, events::room::member::MembershipState};
+use tokio::task::coop::consume_budget;
 
 use super::request::{Filters, SlidingBody};
 use crate::{
@@ -144,6 +145,8 @@ async fn anew(sync: &Sync, snapshot: &Snapshot, user: &UserId, facts: Facts) -> 
     let direct = Arc::new(sync.account_data.direct_chats(snapshot, user).await?);
     let mut overview = Overview { position: snapshot.position(), direct, facts, ..Overview::default() };
     for (room_id, membership) in sync.rooms.of_user(snapshot, user).await? {
+        // As in a sync of everything: others wait for the thread.
+        consume_budget().await;
         let listed = listed(sync, snapshot, user, facts, &room_id, &membership).await?;
         overview.rooms.insert(room_id, listed);
     }
