@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ruma::{OwnedUserId, RoomVersionId, serde::Base64};
+use ruma::{OwnedMxcUri, OwnedUserId, RoomVersionId, serde::Base64};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{secret::Secret, units};
@@ -19,6 +19,9 @@ pub struct Registration {
     pub shared_secret: Option<Secret>,
     /// Whether people may look around as guests, without registering.
     pub guests: bool,
+    /// The picture of people who are new, until they choose one of their own.
+    #[serde(deserialize_with = "super::server_notices::picture")]
+    pub avatar_url: Option<OwnedMxcUri>,
 }
 
 /// Who may register from a client.

@@ -52,7 +52,7 @@ fn visible<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
     }
 }
 
-fn picture<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OwnedMxcUri>, D::Error> {
+pub(super) fn picture<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<OwnedMxcUri>, D::Error> {
     let url = OwnedMxcUri::deserialize(deserializer)?;
     match url.is_valid() && url.as_str().len() <= 1_000 {
         true => Ok(Some(url)),

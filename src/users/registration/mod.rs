@@ -242,7 +242,10 @@ impl Registration {
         }
         // People should see a name where clients would otherwise show them an id.
         let display_name = new.display_name.clone().unwrap_or_else(|| user.localpart().to_owned());
-        let profile = UserProfile::from_iter([ProfileFieldValue::DisplayName(display_name)]);
+        let mut profile = UserProfile::from_iter([ProfileFieldValue::DisplayName(display_name)]);
+        if !matches!(new.admission, Admission::Appservice(_)) {
+            profile.extend(self.options.avatar_url.clone().map(ProfileFieldValue::AvatarUrl));
+        }
         PROFILES.put(&mut batch, (user,), &profile);
         Log::append(&mut batch, 0, &Change::Profile { user: user.to_owned() });
         self.store.commit(batch).await.map(drop)

@@ -45,6 +45,22 @@ impl Fixture {
 }
 
 #[tokio::test]
+async fn new_people_have_the_picture_that_the_operator_chose() {
+    let picture = ruma::OwnedMxcUri::from("mxc://example.org/new");
+    let (mode, avatar_url) = (RegistrationMode::Open, Some(picture.clone()));
+    let it = Fixture::with(config::Registration { mode, avatar_url, ..config::Registration::default() });
+    let alice = it.register("alice", Admission::Open).await.unwrap();
+    let profile = PROFILES.get(&it.registration.store.snapshot(), (&alice,)).await.unwrap().unwrap();
+    assert_eq!(profile.get("avatar_url"), Some(&picture.as_str().into()));
+    assert_eq!(profile.get("displayname"), Some(&"alice".into()));
+
+    let it = Fixture::new(RegistrationMode::Open);
+    let alice = it.register("alice", Admission::Open).await.unwrap();
+    let profile = PROFILES.get(&it.registration.store.snapshot(), (&alice,)).await.unwrap().unwrap();
+    assert_eq!(profile.get("avatar_url"), None);
+}
+
+#[tokio::test]
 async fn a_new_account_can_log_in_with_its_password_and_no_other() {
     let it = Fixture::new(RegistrationMode::Open);
     let alice = it.register("Alice", Admission::Open).await.unwrap();
