@@ -1,6 +1,9 @@
 //! What an application service is told next: what concerns it of what the log holds, and of what is only in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ruma::{
     OneTimeKeyAlgorithm, OwnedDeviceId, OwnedRoomId, OwnedUserId, UInt,
@@ -15,7 +18,7 @@ use crate::{
     appservices::Appservice,
     error::{Error, Result},
     matrix::client_event::{self, Unsigned},
-    rooms::TimelineEvent,
+    rooms::{Room, TimelineEvent},
     storage::{Order, Position, Snapshot},
     streams::{Change, Log},
 };
@@ -26,6 +29,11 @@ const ROWS: usize = 512;
 const EVENTS: usize = 100;
 /// The most messages to devices in one transaction.
 const MESSAGES: usize = 100;
+/// The most people in one transaction whose presence changed.
+const PEOPLE: usize = 500;
+/// How large the events and messages of one transaction are, in bytes, when nothing more is added: what many bridges take at
+/// most is a megabyte, and the last one may be large.
+const BYTES: usize = 512 << 10;
 
 /// What was found.
 pub(super) struct Gathered {
@@ -44,6 +52,8 @@ pub(super) struct Gathered {
 /// What a transaction says.
 #[derive(Default)]
 struct Told {
+    /// How large the events and messages are together.
+    bytes: usize,
     events: Vec<Raw<AnyTimelineEvent>>,
     ephemeral: Vec<Value>,
     to_device: Vec<Value>,
@@ -59,13 +69,13 @@ impl Bridges {
     /// Reads on from where the service is.
     pub(super) async fn gather(&self, service: &Appservice, course: &mut Course) -> Result<Gathered> {
         // Before the snapshot, so that what is told of is never newer than what the position says.
-        let ephemeral = self.shared.ephemerals.current().count;
+        let mut ephemeral = self.shared.ephemerals.current().count;
         let snapshot = self.shared.store.snapshot();
         let (mut told, mut done) = (Told::default(), course.progress.done);
         let rows = Log::since(&snapshot, done, ROWS).await?;
         let mut more = rows.len() == ROWS;
         for (position, change) in rows {
-            if told.events.len() >= EVENTS {
+            if told.events.len() >= EVENTS || told.bytes >= BYTES {
                 more = true;
                 break;
             }
@@ -74,12 +84,20 @@ impl Bridges {
         }
         let mut inbox = Vec::new();
         if service.wishes.ephemeral {
-            self.take_in_ephemerals(&snapshot, service, course, &mut told, done).await?;
+            if let Some(passed) = self.take_in_ephemerals(&snapshot, service, course, &mut told, done).await? {
+                (ephemeral, more) = (passed, true);
+            }
             let messages = self.shared.sources.to_device.for_appservice(&snapshot, &service.id, MESSAGES).await?;
             more |= messages.len() == MESSAGES;
             for message in messages {
+                if told.bytes >= BYTES {
+                    more = true;
+                    break;
+                }
                 let (_, user, device) = &message.key;
                 if let Some(event) = &message.event {
+                    // It stands there under two names.
+                    told.bytes += 2 * event.get().len();
                     told.to_device.push(addressed(event, user, device)?);
                     told.concerned.insert(user.clone());
                 }
@@ -151,23 +169,54 @@ impl Bridges {
             return Ok(());
         }
         told.concerned.extend([&event.event.sender].into_iter().chain(&member).filter(|user| own(user)).cloned());
+        let event = self.render(&room, &event, service).await?;
+        told.bytes += event.json().get().len();
+        told.events.push(event);
         if let Some(member) = member.filter(|_| service.wishes.encryption) {
-            let joins = event.event.membership() == Some(MembershipState::Join);
-            if joins && own(&member) {
-                // Whoever is there already has devices that the newcomer does not know.
-                let state = rooms.state_at(&room, Order::Live(position)).await?;
-                told.changed.extend(state.joined.iter().filter(|user| !own(user)).cloned());
-            } else if joins {
-                told.changed.insert(member);
-            } else if !own(&member) && !self.shares_a_room(snapshot, service, course, &member, position).await? {
-                told.left.insert(member);
-            }
+            self.take_in_company(snapshot, service, course, told, (position, &room, member)).await?;
         }
-        told.events.push(self.render(&event));
         Ok(())
     }
 
-    /// Who types and who is online, as far as that changed where the service hears of it.
+    /// With whom the service's users share rooms, as far as the change of a membership changes that (MSC3202).
+    async fn take_in_company(
+        &self,
+        snapshot: &Snapshot,
+        service: &Appservice,
+        course: &mut Course,
+        told: &mut Told,
+        (position, room, member): (Position, &Arc<Room>, OwnedUserId),
+    ) -> Result<()> {
+        let rooms = &self.shared.sources.rooms;
+        let state = rooms.state_at(room, Order::Live(position)).await?;
+        let own = service.has_user(&member);
+        let strangers = || state.joined.iter().filter(|user| !service.has_user(user)).cloned();
+        match (state.is_joined(&member), own) {
+            // Whoever is there already has devices that the newcomer does not know.
+            (true, true) => told.changed.extend(strangers()),
+            (true, false) => drop(told.changed.insert(member)),
+            (false, false) => {
+                if !self.shares_a_room(snapshot, service, course, &member, position).await? {
+                    told.left.insert(member);
+                }
+            }
+            (false, true) => {
+                let place = Place { position, member: None };
+                if course.interest.in_room(rooms, snapshot, service, room, place).await? {
+                    return Ok(());
+                }
+                for user in strangers() {
+                    if !self.shares_a_room(snapshot, service, course, &user, position).await? {
+                        told.left.insert(user);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who types and who is online, as far as that changed where the service hears of it. Where too many changed at once it
+    /// gives the count up to which that goes; who types may then be told twice.
     async fn take_in_ephemerals(
         &self,
         snapshot: &Snapshot,
@@ -175,7 +224,7 @@ impl Bridges {
         course: &mut Course,
         told: &mut Told,
         position: Position,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         let (rooms, since) = (&self.shared.sources.rooms, course.ephemeral);
         for room_id in rooms.rooms_with_typing_since(since) {
             let Some(typists) = rooms.typing_since(&room_id, since) else { continue };
@@ -186,14 +235,15 @@ impl Bridges {
                 told.ephemeral.push(json!({"type": "m.typing", "room_id": room_id, "content": content}));
             }
         }
-        for event in self.shared.sources.presence.all_changes(since) {
+        let (changes, passed) = self.shared.sources.presence.all_changes(since, PEOPLE);
+        for event in changes {
             if service.has_user(&event.sender)
                 || self.shares_a_room(snapshot, service, course, &event.sender, position).await?
             {
                 told.ephemeral.push(serde_json::to_value(&event).map_err(Error::internal)?);
             }
         }
-        Ok(())
+        Ok(passed)
     }
 
     /// Whether somebody is in a room that the service hears of.
@@ -216,15 +266,37 @@ impl Bridges {
         Ok(false)
     }
 
-    /// An event as services get it: whole, since they act for people who may read it.
-    fn render(&self, event: &TimelineEvent) -> Raw<AnyTimelineEvent> {
+    /// An event as services get it: whole, since they act for people who may read it. Where one of their users is invited or
+    /// knocks they are told what the user is: what the room looks like from outside.
+    async fn render(
+        &self,
+        room: &Arc<Room>,
+        event: &TimelineEvent,
+        service: &Appservice,
+    ) -> Result<Raw<AnyTimelineEvent>> {
+        let rooms = &self.shared.sources.rooms;
+        let membership =
+            event.event.membership().filter(|_| event.event.target().is_some_and(|user| service.has_user(user)));
+        let outside = match membership {
+            Some(MembershipState::Invite | MembershipState::Knock) => {
+                let state = rooms.state_at(room, event.order).await?;
+                state.telling(&event.event).map(client_event::stripped_state).collect()
+            }
+            _ => Vec::new(),
+        };
+        let (invite_room_state, knock_room_state) = match membership {
+            Some(MembershipState::Invite) => (&outside[..], &[][..]),
+            _ => (&[][..], &outside[..]),
+        };
         let replaced = event.header.replaces.as_ref();
         let unsigned = Unsigned {
             prev_content: replaced.and_then(|replaced| serde_json::from_str(&replaced.content).ok()),
             replaces_state: replaced.map(|replaced| &*replaced.event_id),
+            invite_room_state,
+            knock_room_state,
             ..Unsigned::at(self.shared.clock.now(), &event.event)
         };
-        client_event::timeline(&event.event, &unsigned)
+        Ok(client_event::timeline(&event.event, &unsigned))
     }
 
     /// The body of a transaction.
