@@ -131,7 +131,7 @@ async fn one_that_hangs_delays_nobody_else() {
 
 #[tokio::test]
 async fn it_hears_what_passes_if_it_wants_to() {
-    let it = scene("receive_ephemeral: true").await;
+    let mut it = scene("receive_ephemeral: true").await;
     let typing = format!("rooms/{}/typing/{}", encode(&it.room), encode(&it.alice.id));
     it.alice.put(&typing, json!({"typing": true, "timeout": 30_000})).await.expect_ok();
     let event = it.irc.extra("ephemeral", |event| event["type"] == "m.typing").await;
@@ -151,6 +151,13 @@ async fn it_hears_what_passes_if_it_wants_to() {
     it.alice.put(&status, json!({"presence": "online", "status_msg": "tea"})).await.expect_ok();
     let event = it.irc.extra("ephemeral", |event| event["content"]["status_msg"] == "tea").await;
     assert_eq!((&event["type"], &event["sender"]), (&json!("m.presence"), &json!(it.alice.id)));
+
+    // Nobody types after a crash, and it hears that.
+    it.alice.put(&typing, json!({"typing": true, "timeout": 30_000})).await.expect_ok();
+    it.irc.extra("ephemeral", |event| event["content"]["user_ids"] == json!([it.alice.id])).await;
+    it.server.kill_and_restart().await;
+    let event = it.irc.extra("ephemeral", |event| event["type"] == "m.typing").await;
+    assert_eq!((&event["room_id"], &event["content"]["user_ids"]), (&json!(it.room), &json!([])));
 }
 
 #[tokio::test]

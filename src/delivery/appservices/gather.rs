@@ -1,24 +1,20 @@
 //! What an application service is told next: what concerns it of what the log holds, and of what is only in memory.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, mem, sync::Arc};
 
-use ruma::{
-    OneTimeKeyAlgorithm, OwnedDeviceId, OwnedRoomId, OwnedUserId, UInt,
-    events::{AnyTimelineEvent, room::member::MembershipState},
-    serde::Raw,
-};
-use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
+use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
+use serde_json::json;
 
-use super::{Bridges, interest::Place, worker::Course};
+use super::{
+    Bridges,
+    interest::Place,
+    transaction::{Told, addressed},
+    worker::Course,
+};
 use crate::{
     appservices::Appservice,
     error::{Error, Result},
-    matrix::client_event::{self, Unsigned},
-    rooms::{Room, TimelineEvent},
+    rooms::Room,
     storage::{Order, Position, Snapshot},
     streams::{Change, Log},
 };
@@ -45,25 +41,11 @@ pub(super) struct Gathered {
     pub ephemeral: u64,
     /// The messages to devices in it.
     pub inbox: Vec<(Position, OwnedUserId, OwnedDeviceId)>,
+    /// The rooms of which it says who types, and whether anybody does.
+    pub typing: Vec<(OwnedRoomId, bool)>,
     /// Whether there may be more to find already.
     pub more: bool,
 }
-
-/// What a transaction says.
-#[derive(Default)]
-struct Told {
-    /// How large the events and messages are together.
-    bytes: usize,
-    events: Vec<Raw<AnyTimelineEvent>>,
-    ephemeral: Vec<Value>,
-    to_device: Vec<Value>,
-    changed: BTreeSet<OwnedUserId>,
-    left: BTreeSet<OwnedUserId>,
-    /// The service's users who have something to do with it, whose keys may have to be replenished.
-    concerned: BTreeSet<OwnedUserId>,
-}
-
-type Stocks<T> = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, T>>;
 
 impl Bridges {
     /// Reads on from where the service is.
@@ -104,12 +86,13 @@ impl Bridges {
                 inbox.push(message.key);
             }
         }
+        let typing = mem::take(&mut told.typing);
         // Where nothing is left of the messages, that they need not be told is kept all the same.
         let body = match told.is_empty() && inbox.is_empty() {
             true => None,
             false => Some(self.body(&snapshot, service, told).await?),
         };
-        Ok(Gathered { body, done, ephemeral, inbox, more })
+        Ok(Gathered { body, done, ephemeral, inbox, typing, more })
     }
 
     /// Takes in one row of the log, if it concerns the service.
@@ -226,11 +209,15 @@ impl Bridges {
         position: Position,
     ) -> Result<Option<u64>> {
         let (rooms, since) = (&self.shared.sources.rooms, course.ephemeral);
-        for room_id in rooms.rooms_with_typing_since(since) {
-            let Some(typists) = rooms.typing_since(&room_id, since) else { continue };
+        let mut typing: BTreeSet<_> = rooms.rooms_with_typing_since(since).into_iter().collect();
+        typing.extend(course.typing_before.iter().cloned());
+        for room_id in typing {
+            // Nobody has typed since the start where there was typing before it.
+            let typists = rooms.typing_since(&room_id, since).unwrap_or_default();
             let room = rooms.room(&room_id).await?;
             let place = Place { position, member: None };
             if course.interest.in_room(rooms, snapshot, service, &room, place).await? {
+                told.typing.push((room_id.clone(), !typists.is_empty()));
                 let content = json!({"user_ids": typists});
                 told.ephemeral.push(json!({"type": "m.typing", "room_id": room_id, "content": content}));
             }
@@ -265,109 +252,4 @@ impl Bridges {
         }
         Ok(false)
     }
-
-    /// An event as services get it: whole, since they act for people who may read it. Where one of their users is invited or
-    /// knocks they are told what the user is: what the room looks like from outside.
-    async fn render(
-        &self,
-        room: &Arc<Room>,
-        event: &TimelineEvent,
-        service: &Appservice,
-    ) -> Result<Raw<AnyTimelineEvent>> {
-        let rooms = &self.shared.sources.rooms;
-        let membership =
-            event.event.membership().filter(|_| event.event.target().is_some_and(|user| service.has_user(user)));
-        let outside = match membership {
-            Some(MembershipState::Invite | MembershipState::Knock) => {
-                let state = rooms.state_at(room, event.order).await?;
-                state.telling(&event.event).map(client_event::stripped_state).collect()
-            }
-            _ => Vec::new(),
-        };
-        let (invite_room_state, knock_room_state) = match membership {
-            Some(MembershipState::Invite) => (&outside[..], &[][..]),
-            _ => (&[][..], &outside[..]),
-        };
-        let replaced = event.header.replaces.as_ref();
-        let unsigned = Unsigned {
-            prev_content: replaced.and_then(|replaced| serde_json::from_str(&replaced.content).ok()),
-            replaces_state: replaced.map(|replaced| &*replaced.event_id),
-            invite_room_state,
-            knock_room_state,
-            ..Unsigned::at(self.shared.clock.now(), &event.event)
-        };
-        Ok(client_event::timeline(&event.event, &unsigned))
-    }
-
-    /// The body of a transaction.
-    async fn body(&self, snapshot: &Snapshot, service: &Appservice, told: Told) -> Result<String> {
-        let mut body = Map::new();
-        body.insert("events".to_owned(), value(&told.events)?);
-        if service.wishes.ephemeral {
-            let ephemeral = value(&told.ephemeral)?;
-            if service.wishes.old_names {
-                body.insert("de.sorunome.msc2409.ephemeral".to_owned(), ephemeral.clone());
-            }
-            body.insert("ephemeral".to_owned(), ephemeral);
-            if !told.to_device.is_empty() {
-                let to_device = value(&told.to_device)?;
-                body.insert("de.sorunome.msc2409.to_device".to_owned(), to_device.clone());
-                body.insert("to_device".to_owned(), to_device);
-            }
-        }
-        if service.wishes.encryption {
-            let lists = json!({"changed": told.changed, "left": told.left});
-            body.insert("org.matrix.msc3202.device_lists".to_owned(), lists);
-            let (counts, fallback) = self.stocks(snapshot, told.concerned).await?;
-            let counts = value(&counts)?;
-            body.insert("org.matrix.msc3202.device_one_time_keys_count".to_owned(), counts.clone());
-            // The name that older bridges read.
-            body.insert("org.matrix.msc3202.device_one_time_key_counts".to_owned(), counts);
-            body.insert("org.matrix.msc3202.device_unused_fallback_key_types".to_owned(), value(&fallback)?);
-        }
-        serde_json::to_string(&body).map_err(Error::internal)
-    }
-
-    /// How many keys the devices of these users have left.
-    async fn stocks(
-        &self,
-        snapshot: &Snapshot,
-        users: BTreeSet<OwnedUserId>,
-    ) -> Result<(Stocks<BTreeMap<OneTimeKeyAlgorithm, UInt>>, Stocks<Vec<OneTimeKeyAlgorithm>>)> {
-        let (mut counts, mut fallback) = (Stocks::new(), Stocks::new());
-        for user in users {
-            for (device, _) in self.shared.sources.sessions.device_names(snapshot, &user).await? {
-                let stock = self.shared.sources.keys.stock(snapshot, &user, &device).await?;
-                let (of_user, device) = (user.clone(), device.clone());
-                let keys = stock.one_time_key_counts.clone();
-                counts.entry(of_user.clone()).or_insert_with(BTreeMap::new).insert(device.clone(), keys);
-                let unused = stock.unused_fallback_key_types.clone();
-                fallback.entry(of_user).or_insert_with(BTreeMap::new).insert(device, unused);
-            }
-        }
-        Ok((counts, fallback))
-    }
-}
-
-impl Told {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-            && self.ephemeral.is_empty()
-            && self.to_device.is_empty()
-            && self.changed.is_empty()
-            && self.left.is_empty()
-    }
-}
-
-/// A message with the device that it is for (MSC4203).
-fn addressed(event: &RawValue, user: &OwnedUserId, device: &OwnedDeviceId) -> Result<Value> {
-    let mut event: Map<String, Value> = serde_json::from_str(event.get()).map_err(Error::internal)?;
-    event.insert("to_user_id".to_owned(), user.as_str().into());
-    event.insert("to_device_id".to_owned(), device.as_str().into());
-    Ok(event.into())
-}
-
-/// A value as JSON.
-fn value(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(Error::internal)
 }

@@ -10,7 +10,9 @@ use crate::{
     error::Result,
     storage::{
         Batch, Direction, KeyRange,
-        schema::appservices::{APPSERVICE_INBOX, APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, APPSERVICES_GONE},
+        schema::appservices::{
+            APPSERVICE_INBOX, APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, APPSERVICE_TYPING, APPSERVICES_GONE,
+        },
     },
 };
 
@@ -85,6 +87,7 @@ fn forget(batch: &mut Batch, id: &str) {
     APPSERVICE_PROGRESS.delete(batch, (id,));
     APPSERVICE_TRANSACTIONS.delete(batch, (id,));
     APPSERVICE_INBOX.delete_range(batch, KeyRange::prefix((id,)));
+    APPSERVICE_TYPING.delete_range(batch, KeyRange::prefix((id,)));
     APPSERVICES_GONE.delete(batch, (id,));
 }
 

@@ -12,6 +12,7 @@ mod health;
 mod interest;
 mod queries;
 mod third_party;
+mod transaction;
 mod worker;
 mod workers;
 

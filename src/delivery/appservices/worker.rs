@@ -1,7 +1,8 @@
 //! The task of one application service: reads on in the log, keeps a transaction, sends it until it is taken.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use ruma::OwnedRoomId;
 use tokio::{sync::Notify, time::sleep};
 use tracing::{info, warn};
 
@@ -12,9 +13,9 @@ use crate::{
     error::Result,
     outgoing::Method,
     storage::{
-        Batch, Position,
+        Batch, Direction, KeyRange, Position,
         schema::appservices::{
-            APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, AppserviceProgress, AppserviceTransaction,
+            APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, APPSERVICE_TYPING, AppserviceProgress, AppserviceTransaction,
         },
     },
     users::random_text,
@@ -37,6 +38,8 @@ pub(super) struct Course {
     pub progress: AppserviceProgress,
     /// How much of typing and presence it was told.
     pub ephemeral: u64,
+    /// The rooms of which it was told before this start of the server that somebody types, and nothing since.
+    pub typing_before: BTreeSet<OwnedRoomId>,
     /// What it hears of.
     pub interest: Interest,
     /// The position that was kept last.
@@ -92,6 +95,12 @@ impl Bridges {
         batch.slots(0);
         let transaction = AppserviceTransaction { body, then, inbox: gathered.inbox };
         APPSERVICE_TRANSACTIONS.put(&mut batch, (&service.id,), &transaction);
+        for (room, somebody) in &gathered.typing {
+            match somebody {
+                true => APPSERVICE_TYPING.put(&mut batch, (&service.id, room), &()),
+                false => APPSERVICE_TYPING.delete(&mut batch, (&service.id, room)),
+            }
+        }
         self.shared.store.commit(batch).await?;
         self.pass_ephemerals(service, course, gathered.ephemeral);
         Ok(true)
@@ -100,6 +109,7 @@ impl Bridges {
     /// Keeps in mind, for as long as the server runs, how much of typing and presence a service was told.
     fn pass_ephemerals(&self, service: &Appservice, course: &mut Course, count: u64) {
         course.ephemeral = count;
+        course.typing_before.clear();
         self.lock().entry(service.id.clone()).or_default().ephemeral = Some(count);
     }
 
@@ -110,12 +120,16 @@ impl Bridges {
         let kept = APPSERVICE_PROGRESS.get(&snapshot, (&service.id,)).await?;
         let fresh = || AppserviceProgress { series: random_text(SERIES), transactions: 0, done: snapshot.position() };
         let is_new = kept.is_none();
+        let typing =
+            APPSERVICE_TYPING.scan(&snapshot, KeyRange::prefix((&service.id,)), Direction::Forward, usize::MAX);
+        let typing: BTreeSet<_> = typing.await?.into_iter().map(|((_, room), ())| room).collect();
         // One that was told before this start of the server is told who has come since.
         let told = self.lock().get(&service.id).and_then(|health| health.ephemeral);
         let ephemeral = told.unwrap_or(if is_new { current } else { 0 });
         let progress = kept.unwrap_or_else(fresh);
         let kept = progress.done.get();
-        let mut course = Course { progress, ephemeral, interest: Interest::default(), kept };
+        let typing_before = if told.is_some() { BTreeSet::new() } else { typing };
+        let mut course = Course { progress, ephemeral, typing_before, interest: Interest::default(), kept };
         if is_new {
             self.keep(service, &mut course).await?;
         }

@@ -26,6 +26,10 @@ pub const APPSERVICE_TRANSACTIONS: Table<(String,), AppserviceTransaction> =
 /// Unix epoch: a file that is back soon was moved, and one that stays away is gone.
 pub const APPSERVICES_GONE: Table<(String,), u64> = Table::new(173, "appservices_gone", Family::Rows);
 
+/// The rooms of which each application service, by its id, was told last that somebody types: after a restart of this server nobody
+/// does, which the service has to hear.
+pub const APPSERVICE_TYPING: Table<(String, OwnedRoomId), ()> = Table::new(174, "appservice_typing", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     APPSERVICE_INBOX.info(),
@@ -33,6 +37,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     APPSERVICE_PROGRESS.info(),
     APPSERVICE_TRANSACTIONS.info(),
     APPSERVICES_GONE.info(),
+    APPSERVICE_TYPING.info(),
 ];
 
 /// How far an application service is.
