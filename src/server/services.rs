@@ -97,14 +97,7 @@ impl Ready {
         let bridges = Bridges::new(store.clone(), clock.clone(), waking, shutdown.clone(), bridged, reaching);
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
         let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
-        let search = Search::new(
-            &config.search,
-            &config.search_folder(),
-            store.clone(),
-            rooms.clone(),
-            notifier.clone(),
-            shutdown.clone(),
-        )?;
+        let search = search(&config, &store, &rooms, &notifier, &shutdown)?;
         let people = people(&config, &store, &users, &rooms);
         let sources = sync_sources(&users, &encryption, &rooms, &presence);
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
@@ -163,6 +156,11 @@ fn sync_sources(users: &Users, encryption: &Encryption, rooms: &Rooms, presence:
 fn media(config: &Config, store: &Store, clock: &Clock, shutdown: &Shutdown) -> Result<Media> {
     let (server_name, settings) = (config.server_name.clone(), config.media.clone());
     Media::new(store.clone(), clock.clone(), shutdown.clone(), server_name, settings, &config.media_folder())
+}
+
+fn search(config: &Config, store: &Store, rooms: &Rooms, notifier: &Notifier, shutdown: &Shutdown) -> Result<Search> {
+    let (store, rooms, notifier, shutdown) = (store.clone(), rooms.clone(), notifier.clone(), shutdown.clone());
+    Search::new(&config.search, &config.search_folder(), store, rooms, notifier, shutdown)
 }
 
 fn people(config: &Config, store: &Store, users: &Users, rooms: &Rooms) -> People {

@@ -73,10 +73,12 @@ class Processes:
         eventually("ngircd", lambda: accepts_connections(self.irc_port))
 
     def start_bridge(self):
-        command = [self.python, "-m", "heisenbridge", "-v", "-c", str(self.registration), "-p", str(self.bridge_port)]
-        command += ["-o", f"@alice:{DOMAIN}", self.server.url()]
-        self.bridge = run(command, self.folder / "bridge.log")
-        eventually("the bridge", lambda: accepts_connections(self.bridge_port))
+        # Unbuffered, since its own words say when it is ready: it takes transactions before it can do anything with them.
+        command = [self.python, "-u", "-m", "heisenbridge", "-v", "-c", str(self.registration)]
+        command += ["-p", str(self.bridge_port), "-o", f"@alice:{DOMAIN}", self.server.url()]
+        log = self.folder / "bridge.log"
+        self.bridge = run(command, log)
+        eventually("the bridge", lambda: "bridge is now running" in log.read_text())
 
     def end(self):
         self.server.kill()
