@@ -77,6 +77,8 @@ pub enum Kind {
         /// What stood in the answer.
         body: String,
     },
+    /// Somebody else who had to be asked did not answer.
+    TimedOut,
     /// The user id is taken.
     UserInUse,
     /// The localpart is not a valid one.

@@ -59,13 +59,20 @@ impl Appservices {
         &self.shared.server_name
     }
 
-    /// Reads the registrations again; if one of them cannot be used, all stay as they were. Gives their number.
+    /// Reads the registrations again; if one of them cannot be used, all stay as they were. Gives their number. One whose file
+    /// has not changed stays the same in memory, too, by which others see that there is nothing to do about it.
     ///
     /// # Errors
     ///
     /// As [`Appservices::load`].
     pub fn reload(&self) -> Result<usize> {
-        let registrations = read_folder(self.shared.folder.as_deref(), &self.shared.server_name)?;
+        let before = self.shared.current.load();
+        let mut registrations = read_folder(self.shared.folder.as_deref(), &self.shared.server_name)?;
+        for read in &mut registrations {
+            if let Some(same) = before.iter().find(|known| known.fingerprint == read.fingerprint) {
+                *read = same.clone();
+            }
+        }
         let count = registrations.len();
         self.shared.current.store(Arc::new(registrations));
         self.shared.reloaded.send_replace(());
@@ -142,7 +149,9 @@ fn read_folder(folder: Option<&Path>, server_name: &ServerName) -> Result<Vec<Ar
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(|cause| unreadable(folder, &cause))? {
         let path = entry.map_err(|cause| unreadable(folder, &cause))?.path();
-        if path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+        // Editors leave their own files with such names beside the one that is edited.
+        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        if !hidden && path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
             paths.push(path);
         }
     }
@@ -156,6 +165,9 @@ fn read_folder(folder: Option<&Path>, server_name: &ServerName) -> Result<Vec<Ar
         }
         if all.iter().any(|other| other.shares_token_with(&read)) {
             return Err(unreadable(&path, &"another file has the same as_token"));
+        }
+        if all.iter().any(|other| other.sender == read.sender) {
+            return Err(unreadable(&path, &"another file has the same sender_localpart"));
         }
         all.push(Arc::new(read));
     }

@@ -33,8 +33,15 @@ impl Namespace {
     pub fn new(file: NamespaceFile, name: &str) -> Result<Self> {
         // Bridges count on it that a pattern holds from the first character on and may leave the end open.
         let pattern = format!("^(?:{})", file.regex);
-        let regex = RegexBuilder::new(&pattern).size_limit(MAXIMUM_SIZE).build().map_err(|_| {
-            Error::invalid(format!("namespaces.{name}: \"{}\" is no regular expression that can be used", file.regex))
+        let regex = RegexBuilder::new(&pattern).size_limit(MAXIMUM_SIZE).build().map_err(|cause| {
+            // The library's text draws the pattern over several lines; the last one says what is wrong.
+            let cause = cause.to_string();
+            let cause = cause.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            Error::invalid(format!(
+                "namespaces.{name}: \"{}\" is no regular expression that can be used: {cause}. Python's look-around, \
+                 back-references and \\Z are not to be had; list what is meant in several patterns.",
+                file.regex
+            ))
         })?;
         Ok(Self { exclusive: file.exclusive, regex })
     }

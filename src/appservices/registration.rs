@@ -10,6 +10,7 @@ use super::namespace::{Namespace, NamespaceFile};
 use crate::{
     config::Secret,
     error::{Error, Result},
+    outgoing::Url,
 };
 
 /// An application service as its registration describes it.
@@ -29,6 +30,8 @@ pub struct Appservice {
     pub protocols: Vec<String>,
     /// What it wants to hear of besides events.
     pub wishes: Wishes,
+    /// The hash of the whole file, by which it shows that nothing has changed.
+    pub(super) fingerprint: [u8; 32],
     server_name: OwnedServerName,
     /// The hash of what the service shows when it calls the server.
     as_token: [u8; 32],
@@ -60,13 +63,16 @@ struct File {
     #[serde(default)]
     rate_limited: Option<bool>,
     #[serde(default)]
-    namespaces: NamespaceFiles,
+    namespaces: Option<NamespaceFiles>,
     #[serde(default)]
     protocols: Option<Vec<String>>,
     #[serde(default)]
     receive_ephemeral: bool,
     #[serde(default, rename = "de.sorunome.msc2409.push_ephemeral")]
     push_ephemeral: bool,
+    /// What some bridges write beside the two.
+    #[serde(default, rename = "push_ephemeral")]
+    push_ephemeral_without_prefix: bool,
     #[serde(default, rename = "org.matrix.msc3202")]
     encryption: bool,
 }
@@ -93,13 +99,13 @@ impl Appservice {
         if file.id.is_empty() {
             return Err(Error::invalid("id must not be empty"));
         }
-        let sender = UserId::parse(format!("@{}:{server_name}", file.sender_localpart))
-            .map_err(|_| Error::invalid("sender_localpart is not the part of a user id before the colon"))?;
-        let url = file.url.filter(|url| !url.is_empty() && url != "null");
-        if url.as_ref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-            return Err(Error::invalid("url must begin with http:// or https://, or be null"));
+        let sender = sender(&file.sender_localpart, server_name)?;
+        if !is_header_value(file.hs_token.reveal()) {
+            return Err(Error::invalid("hs_token must consist of printable ASCII characters without spaces"));
         }
-        let NamespaceFiles { users, aliases, rooms } = file.namespaces;
+        let url = file.url.filter(|url| !url.is_empty() && url != "null");
+        url.as_deref().map_or(Ok(()), check_url)?;
+        let NamespaceFiles { users, aliases, rooms } = file.namespaces.unwrap_or_default();
         let compile = |name: &str, files: Option<Vec<NamespaceFile>>| {
             let files = files.unwrap_or_default().into_iter();
             files.map(|file| Namespace::new(file, name)).collect::<Result<Vec<_>>>()
@@ -112,10 +118,11 @@ impl Appservice {
             rate_limited: file.rate_limited.unwrap_or(true),
             protocols: file.protocols.unwrap_or_default(),
             wishes: Wishes {
-                ephemeral: file.receive_ephemeral || file.push_ephemeral,
-                old_names: file.push_ephemeral,
+                ephemeral: file.receive_ephemeral || file.push_ephemeral || file.push_ephemeral_without_prefix,
+                old_names: file.push_ephemeral || file.push_ephemeral_without_prefix,
                 encryption: file.encryption,
             },
+            fingerprint: hash(text),
             server_name: server_name.to_owned(),
             as_token: hash(file.as_token.reveal()),
             users: compile("users", users)?,
@@ -168,7 +175,38 @@ impl Appservice {
     }
 }
 
-/// What tokens are compared by.
+/// The service's own user, who must be one that can be registered.
+fn sender(localpart: &str, server_name: &ServerName) -> Result<OwnedUserId> {
+    let wrong = || {
+        Error::invalid(
+            "sender_localpart must be the part of a user id before the colon: the letters a to z, digits, and the \
+             characters . _ = - / +",
+        )
+    };
+    let user = UserId::parse(format!("@{localpart}:{server_name}")).map_err(|_| wrong())?;
+    user.validate_strict().map_err(|_| wrong())?;
+    Ok(user)
+}
+
+/// Checks that paths can be added to a URL.
+fn check_url(url: &str) -> Result<()> {
+    let plain = |url: &Url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none() && url.fragment().is_none()
+    };
+    match Url::parse(url).is_ok_and(|url| plain(&url)) {
+        true => Ok(()),
+        false => Err(Error::invalid(
+            "url must begin with http:// or https://, name a host and have neither ? nor #, or be null",
+        )),
+    }
+}
+
+/// Whether a token can stand in a header.
+fn is_header_value(token: &str) -> bool {
+    token.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// What tokens and files are compared by.
 pub(super) fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }

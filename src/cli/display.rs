@@ -19,8 +19,8 @@ pub(super) fn response(response: &AdminResponse, outcome: &str) -> String {
         AdminResponse::Told(count) => format!("{count} users were told.\n"),
         AdminResponse::Reloaded(1) => "1 application service is registered.\n".to_owned(),
         AdminResponse::Reloaded(count) => format!("{count} application services are registered.\n"),
-        AdminResponse::Appservices(services) => {
-            let rows: Vec<_> = services.iter().map(appservice_row).collect();
+        AdminResponse::Appservices(services, gone) => {
+            let rows: Vec<_> = services.iter().map(appservice_row).chain(gone.iter().map(gone_row)).collect();
             table(["ID", "USER", "URL", "BEHIND", "STANDING"], &rows)
         }
         AdminResponse::Users(users) => {
@@ -65,12 +65,20 @@ fn token_row(token: &TokenSummary) -> [String; 4] {
 fn appservice_row(service: &AppserviceSummary) -> [String; 5] {
     let standing = match (&service.failing, service.behind) {
         (Some((since, cause)), _) => format!("not reached for {}: {cause}", duration(*since)),
-        (None, Some(_)) => "told of everything so far".to_owned(),
+        (None, Some(0)) => "told of everything so far".to_owned(),
+        (None, Some(_)) => "still being told".to_owned(),
         (None, None) => "wants to be told nothing".to_owned(),
     };
     let behind = service.behind.map_or_else(|| "-".to_owned(), |behind| behind.to_string());
     let url = service.url.clone().unwrap_or_else(|| "-".to_owned());
     [service.id.clone(), service.sender.to_string(), url, behind, standing]
+}
+
+/// A service that is told nothing any more, and how long it can come back without having missed anything.
+fn gone_row((id, left): &(String, Duration)) -> [String; 5] {
+    let none = || "-".to_owned();
+    let standing = format!("not registered, or without a URL; what waits for it is kept for {}", duration(*left));
+    [id.clone(), none(), none(), none(), standing]
 }
 
 fn report_row(report: &ReportSummary) -> [String; 5] {

@@ -38,7 +38,7 @@ pub struct Caller {
 /// As an argument of a handler it refuses everybody else.
 pub struct Service(pub Arc<Appservice>);
 
-/// The token of a request that is for an application service to make, for handlers of requests that others make too.
+/// The token of a request that may come from an application service, for handlers of requests that others make too.
 pub struct MaybeService(Option<String>, Appservices);
 
 /// A caller whose account may be locked. Such a caller can do nothing but log out, so that only logging out takes this.
@@ -73,6 +73,18 @@ impl Caller {
         }
         limits.spend(limit, &*self.user_id)?;
         limits.spend(limit, self.address)
+    }
+
+    /// Checks that the request comes from a device, as those of application services do that name one.
+    ///
+    /// # Errors
+    ///
+    /// `MissingParam` if it does not.
+    pub fn require_device(&self) -> Result<()> {
+        match self.device_id.as_str().is_empty() {
+            true => Err(Kind::MissingParam.with("This needs a device: name one with device_id in the query.")),
+            false => Ok(()),
+        }
     }
 
     /// The application service that acts as the user, if one does.
@@ -220,6 +232,11 @@ where
 }
 
 impl MaybeService {
+    /// The application service that makes the request, if one does.
+    pub fn found(self) -> Option<Arc<Appservice>> {
+        self.1.with_token(&self.0?)
+    }
+
     /// The application service that makes the request.
     ///
     /// # Errors

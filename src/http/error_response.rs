@@ -38,6 +38,8 @@ fn status_and_errcode(kind: &Kind) -> (StatusCode, &'static str) {
         Kind::ConnectionFailed => (StatusCode::BAD_GATEWAY, "M_CONNECTION_FAILED"),
         Kind::ConnectionTimeout => (StatusCode::GATEWAY_TIMEOUT, "M_CONNECTION_TIMEOUT"),
         Kind::BadStatus { .. } => (StatusCode::BAD_GATEWAY, "M_BAD_STATUS"),
+        // The specification names the status ("Querying" of application services) and no errcode.
+        Kind::TimedOut => (StatusCode::REQUEST_TIMEOUT, "M_UNKNOWN"),
         Kind::UserInUse => (StatusCode::BAD_REQUEST, "M_USER_IN_USE"),
         Kind::InvalidUsername => (StatusCode::BAD_REQUEST, "M_INVALID_USERNAME"),
         Kind::Exclusive => (StatusCode::BAD_REQUEST, "M_EXCLUSIVE"),
@@ -182,6 +184,7 @@ mod tests {
             (Kind::LimitExceeded { retry_after: Duration::from_secs(1) }, 429, "M_LIMIT_EXCEEDED"),
             (Kind::NotYetUploaded, 504, "M_NOT_YET_UPLOADED"),
             (Kind::CannotOverwriteMedia, 409, "M_CANNOT_OVERWRITE_MEDIA"),
+            (Kind::TimedOut, 408, "M_UNKNOWN"),
             (Kind::UserInUse, 400, "M_USER_IN_USE"),
             (Kind::InvalidUsername, 400, "M_INVALID_USERNAME"),
             (Kind::Exclusive, 400, "M_EXCLUSIVE"),

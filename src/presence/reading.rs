@@ -55,12 +55,17 @@ impl Presence {
         Ok(seen.into_iter().map(event).collect())
     }
 
-    /// Everybody whose presence changed after the ephemeral count `since`, for whoever decides elsewhere who may know.
-    pub fn all_changes(&self, since: u64) -> Vec<PresenceEvent> {
-        let changed = self.candidates(Some(since), &HashSet::new());
+    /// The first people, `limit` at most, whose presence changed after the ephemeral count `since`, for whoever decides
+    /// elsewhere who may know; and the count up to which that goes, if there may be more.
+    pub fn all_changes(&self, since: u64, limit: usize) -> (Vec<PresenceEvent>, Option<u64>) {
         let people = self.people();
-        let event = |sender: OwnedUserId| PresenceEvent { content: self.content(people.by_id.get(&sender)), sender };
-        changed.into_iter().map(event).collect()
+        let changed: Vec<_> = people.by_change.range(since + 1..).take(limit).collect();
+        let more = changed.last().filter(|_| changed.len() == limit).map(|(count, _)| **count);
+        let event = |sender: &OwnedUserId| PresenceEvent {
+            content: self.content(people.by_id.get(sender)),
+            sender: sender.clone(),
+        };
+        (changed.into_iter().map(|(_, sender)| event(sender)).collect(), more)
     }
 
     /// The people of whom there may be news for somebody.

@@ -50,6 +50,7 @@ mod state_delta;
 mod state_reading;
 mod state_sending;
 mod stretch;
+mod stripped_state;
 mod summary;
 mod thread_subscriptions;
 mod threads;

@@ -63,15 +63,16 @@ impl Ready {
     pub async fn new(config: Arc<Config>) -> Result<Self> {
         super::install_tls_provider();
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
+        // What the operator may have written wrongly is read before the database is opened, which would have to be closed again.
+        let appservices = Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;
+        let outgoing = Outgoing::new(&config.outgoing)?;
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
-        let appservices = Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
             .with_user_belongings(encryption::USER_BELONGINGS)
             .with_appservices(&appservices);
         let encryption = Encryption::new(&store, &notifier, &clock, &users).with_appservices(&appservices);
         let media = media(&config, &store, &clock, &shutdown)?;
-        let outgoing = Outgoing::new(&config.outgoing)?;
         let previews =
             Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());
         let server_keys = ServerKeys::new(config.server_name.clone(), key.clone(), clock.clone());
@@ -92,17 +93,11 @@ impl Ready {
         .await?;
         let bridged = bridge_sources(&appservices, &users, &encryption, &rooms, &presence);
         let waking = (notifier.clone(), ephemerals.clone());
-        let bridges = Bridges::new(store.clone(), clock.clone(), waking, shutdown.clone(), bridged, &outgoing);
+        let reaching = (&outgoing, config.appservices.answer_timeout);
+        let bridges = Bridges::new(store.clone(), clock.clone(), waking, shutdown.clone(), bridged, reaching);
         let told = push::Sources { rooms: rooms.clone(), pushers: users.pushers.clone(), outgoing };
         let push = Push::new(store.clone(), clock.clone(), notifier.clone(), shutdown.clone(), told, config.push.badge);
-        let search = Search::new(
-            &config.search,
-            &config.search_folder(),
-            store.clone(),
-            rooms.clone(),
-            notifier.clone(),
-            shutdown.clone(),
-        )?;
+        let search = search(&config, &store, &rooms, &notifier, &shutdown)?;
         let people = people(&config, &store, &users, &rooms);
         let sources = sync_sources(&users, &encryption, &rooms, &presence);
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
@@ -161,6 +156,11 @@ fn sync_sources(users: &Users, encryption: &Encryption, rooms: &Rooms, presence:
 fn media(config: &Config, store: &Store, clock: &Clock, shutdown: &Shutdown) -> Result<Media> {
     let (server_name, settings) = (config.server_name.clone(), config.media.clone());
     Media::new(store.clone(), clock.clone(), shutdown.clone(), server_name, settings, &config.media_folder())
+}
+
+fn search(config: &Config, store: &Store, rooms: &Rooms, notifier: &Notifier, shutdown: &Shutdown) -> Result<Search> {
+    let (store, rooms, notifier, shutdown) = (store.clone(), rooms.clone(), notifier.clone(), shutdown.clone());
+    Search::new(&config.search, &config.search_folder(), store, rooms, notifier, shutdown)
 }
 
 fn people(config: &Config, store: &Store, users: &Users, rooms: &Rooms) -> People {

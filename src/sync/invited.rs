@@ -3,29 +3,16 @@
 use ruma::{
     OwnedUserId, RoomId,
     api::client::sync::sync_events::v3::{InviteState, InvitedRoom, KnockState, KnockedRoom},
-    events::{AnyStrippedStateEvent, StateEventType},
+    events::AnyStrippedStateEvent,
     serde::Raw,
 };
 
 use super::{Reading, StateExtent, Sync};
 use crate::{
     error::Result,
-    matrix::{client_event::stripped_state, event::Event},
-    rooms::RoomState,
+    matrix::client_event::stripped_state,
     storage::{Order, Stamped, schema::rooms::Membership},
 };
-
-/// The state that tells a room apart from others
-/// ([spec](https://spec.matrix.org/v1.19/client-server-api/#stripped-state)).
-const TELLING: [StateEventType; 7] = [
-    StateEventType::RoomCreate,
-    StateEventType::RoomJoinRules,
-    StateEventType::RoomCanonicalAlias,
-    StateEventType::RoomName,
-    StateEventType::RoomAvatar,
-    StateEventType::RoomTopic,
-    StateEventType::RoomEncryption,
-];
 
 /// An invitation, if it is news and the user wants invitations at all; those of the server itself always come through.
 pub(super) async fn invitation(
@@ -75,12 +62,5 @@ async fn stripped(
     if ignored.contains(&own.sender) {
         return Ok(None);
     }
-    Ok(Some((own.sender.clone(), telling(&state, own).map(stripped_state).collect())))
-}
-
-/// The events that tell the room apart, its reader's own membership and who is behind it.
-fn telling<'a>(state: &'a RoomState, own: &'a Event) -> impl Iterator<Item = &'a Event> {
-    let telling = TELLING.iter().filter_map(|kind| state.get(kind, ""));
-    let sender = state.member(&own.sender).filter(|member| member.id != own.id);
-    telling.chain(sender).map(|event| &**event).chain([own])
+    Ok(Some((own.sender.clone(), state.telling(own).map(stripped_state).collect())))
 }

@@ -5,99 +5,15 @@
 Nothing but Python's own library is used here.
 """
 
-import json
 import os
-import re
 import socket
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
-PATIENCE = 30
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def eventually(what, attempt):
-    """Asks again and again until `attempt` gives something."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        found = attempt()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"waited in vain for {what}")
-
-
-def step(text):
-    print(f"  {text}", flush=True)
-
-
-class Person:
-    """Somebody with a Matrix account."""
-
-    def __init__(self, base, name, token):
-        self.base, self.id, self.transactions = base, f"@{name}:irc.example", 0
-        session = self.ask("POST", "register", {"username": name, "password": f"{name}'s password"}, ok=(401,))
-        stages = {"type": "m.login.registration_token", "token": token, "session": session["session"]}
-        body = {"username": name, "password": f"{name}'s password", "auth": stages}
-        self.token = self.ask("POST", "register", body)["access_token"]
-
-    token = None
-
-    def ask(self, method, path, body=None, ok=(200,)):
-        request = urllib.request.Request(f"{self.base()}/_matrix/client/v3/{path}", method=method)
-        request.add_header("Content-Type", "application/json")
-        if self.token:
-            request.add_header("Authorization", f"Bearer {self.token}")
-        data = None if body is None else json.dumps(body).encode()
-        try:
-            with urllib.request.urlopen(request, data, timeout=PATIENCE) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as refusal:
-            answer = json.load(refusal)
-            assert refusal.code in ok, f"{method} {path}: {refusal.code} {answer}"
-            return answer
-
-    def say(self, room, text):
-        self.transactions += 1
-        path = f"rooms/{urllib.parse.quote(room)}/send/m.room.message/{self.transactions}"
-        self.ask("PUT", path, {"msgtype": "m.text", "body": text})
-
-    def heard(self, room):
-        """The texts of a room, oldest first, each with its sender."""
-        page = self.ask("GET", f"rooms/{urllib.parse.quote(room)}/messages?dir=b&limit=200")["chunk"]
-        return [(event["sender"], event["content"].get("body", "")) for event in reversed(page)]
-
-    def hears(self, room, text, sender=None):
-        def found():
-            return [it for it in self.heard(room) if text in it[1] and it[0] != self.id and sender in (None, it[0])]
-
-        return eventually(f"{text!r} in {room}", found)
-
-    def accepts(self, name):
-        """Joins the room that somebody invites to and whose name begins like this."""
-
-        def invited():
-            rooms = self.ask("GET", "sync?timeout=0")["rooms"].get("invite", {})
-            return [room for room, it in rooms.items() if begins(it["invite_state"]["events"])]
-
-        def begins(state):
-            names = [event["content"].get("name") for event in state if event["type"] == "m.room.name"]
-            return any((it or "").startswith(name) for it in names)
-
-        room = eventually(f"an invitation to {name}", invited)[0]
-        self.ask("POST", f"join/{urllib.parse.quote(room)}", {})
-        return room
+from people import DOMAIN, Person, Server, accepts_connections, eventually, free_port, run, step
 
 
 class Irc:
@@ -140,9 +56,12 @@ class Processes:
     """What runs during the story, in a folder that goes with it."""
 
     def __init__(self, folder, binary, python):
-        self.folder, self.binary, self.python = folder, binary, python
-        self.server = self.bridge = self.irc = None
-        self.port, self.bridge_port, self.irc_port = free_port(), free_port(), free_port()
+        self.folder, self.python, self.server = folder, python, Server(folder, binary)
+        self.bridge = self.irc = None
+        self.bridge_port, self.irc_port = free_port(), free_port()
+        self.registration = self.server.registrations / "heisenbridge.yaml"
+        generate = [self.python, "-m", "heisenbridge", "-c", str(self.registration), "-p", str(self.bridge_port)]
+        subprocess.run([*generate, "--generate"], check=True, stdout=subprocess.DEVNULL)
 
     def start_irc(self):
         config = self.folder / "ngircd.conf"
@@ -150,43 +69,20 @@ class Processes:
             f"[Global]\nName = irc.example.test\nInfo = a story\nListen = 127.0.0.1\nPorts = {self.irc_port}\n"
             "[Options]\nDNS = no\nIdent = no\nPAM = no\n"
         )
-        self.irc = self.run([ngircd(), "-n", "-f", str(config)], "ngircd.log")
+        self.irc = run([ngircd(), "-n", "-f", str(config)], self.folder / "ngircd.log")
         eventually("ngircd", lambda: accepts_connections(self.irc_port))
 
-    def prepare(self):
-        registrations = self.folder / "appservices"
-        registrations.mkdir()
-        self.registration = registrations / "heisenbridge.yaml"
-        generate = [self.python, "-m", "heisenbridge", "-c", str(self.registration), "-p", str(self.bridge_port)]
-        subprocess.run([*generate, "--generate"], check=True, stdout=subprocess.DEVNULL)
-        config = self.folder / "config.toml"
-        init = [self.binary, "init", "--server-name", "irc.example", "--data-dir", str(self.folder / "data")]
-        said = subprocess.run([*init, "--config", str(config)], check=True, capture_output=True, text=True).stdout
-        config.write_text(
-            f'server_name = "irc.example"\ndata_dir = "data"\nlisteners = [{{ address = "127.0.0.1:{self.port}" }}]\n'
-            '[appservices]\nfolder = "appservices"\n'
-        )
-        return re.search(r"^    (\S+)$", said, re.M)[1]
-
-    def start_server(self):
-        self.server = self.run([self.binary, "serve", "--config", str(self.folder / "config.toml")], "server.log")
-        eventually("the server", lambda: accepts_connections(self.port))
-
     def start_bridge(self):
-        command = [self.python, "-m", "heisenbridge", "-v", "-c", str(self.registration), "-p", str(self.bridge_port)]
-        command += ["-o", "@alice:irc.example", self.url()]
-        self.bridge = self.run(command, "bridge.log")
-        eventually("the bridge", lambda: accepts_connections(self.bridge_port))
-
-    def run(self, command, log):
-        with open(self.folder / log, "ab") as output:
-            return subprocess.Popen(command, stdout=output, stderr=output)
-
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        # Unbuffered, since its own words say when it is ready: it takes transactions before it can do anything with them.
+        command = [self.python, "-u", "-m", "heisenbridge", "-v", "-c", str(self.registration)]
+        command += ["-p", str(self.bridge_port), "-o", f"@alice:{DOMAIN}", self.server.url()]
+        log = self.folder / "bridge.log"
+        self.bridge = run(command, log)
+        eventually("the bridge", lambda: "bridge is now running" in log.read_text())
 
     def end(self):
-        for process in (self.bridge, self.server, self.irc):
+        self.server.kill()
+        for process in (self.bridge, self.irc):
             if process:
                 process.kill()
                 process.wait()
@@ -196,19 +92,13 @@ def ngircd():
     return next(path for path in ("/usr/sbin/ngircd", "/usr/local/sbin/ngircd", "/usr/bin/ngircd") if os.path.exists(path))
 
 
-def accepts_connections(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def story(it):
     print("A bridge to IRC")
-    token = it.prepare()
     it.start_irc()
-    it.start_server()
-    alice = Person(it.url, "alice", token)
+    it.server.start()
+    alice = Person(it.server, "alice")
     it.start_bridge()
-    bot = "@heisenbridge:irc.example"
+    bot = f"@heisenbridge:{DOMAIN}"
 
     step("alice tells the bridge where IRC is")
     body = {"invite": [bot], "is_direct": True, "preset": "trusted_private_chat"}
@@ -231,7 +121,7 @@ def story(it):
     bob.hears(" JOIN ")
 
     step("they talk to each other")
-    ghost = "@irc_tea_bob:irc.example"
+    ghost = f"@irc_tea_bob:{DOMAIN}"
     bob.say("hello from IRC")
     alice.hears(channel, "hello from IRC", ghost)
     alice.say(channel, "hello from Matrix")
@@ -241,8 +131,7 @@ def story(it):
 
     step("the server is killed, and they go on where they were")
     it.server.kill()
-    it.server.wait()
-    it.start_server()
+    it.server.start()
     bob.say("after the crash")
     alice.hears(channel, "after the crash", ghost)
     alice.say(channel, "so it goes")

@@ -61,6 +61,24 @@ async fn it_hears_of_its_rooms_and_of_no_others() {
 }
 
 #[tokio::test]
+async fn an_invitation_shows_the_room() {
+    let it = scene("").await;
+    let room = it.alice.create_room_with(json!({"name": "Tea room"})).await;
+    invite(&it.alice, &room, &it.ghost).await;
+    let event = it.irc.event(|event| event["room_id"] == room).await;
+    let state = event["unsigned"]["invite_room_state"].as_array().unwrap();
+    let name = state.iter().find(|event| event["type"] == "m.room.name").unwrap();
+    assert_eq!((&name["content"]["name"], name.get("event_id")), (&json!("Tea room"), None));
+    assert!(state.iter().any(|event| event["type"] == "m.room.member" && event["state_key"] == it.alice.id), "{event}");
+    // What others are shown is theirs.
+    it.alice.create_room_with(json!({"invite": [it.alice.id.replace("alice", "bob")]})).await;
+    let bob = it.alice.id.replace("alice", "bob");
+    invite(&it.alice, &it.room, &bob).await;
+    let event = it.irc.event(|event| event["state_key"] == bob).await;
+    assert!(event["unsigned"].get("invite_room_state").is_none(), "{event}");
+}
+
+#[tokio::test]
 async fn a_transaction_is_the_same_however_often_it_is_sent() {
     let mut it = scene("").await;
     it.irc.behave(Manner::Answers(503));
@@ -113,7 +131,7 @@ async fn one_that_hangs_delays_nobody_else() {
 
 #[tokio::test]
 async fn it_hears_what_passes_if_it_wants_to() {
-    let it = scene("receive_ephemeral: true").await;
+    let mut it = scene("receive_ephemeral: true").await;
     let typing = format!("rooms/{}/typing/{}", encode(&it.room), encode(&it.alice.id));
     it.alice.put(&typing, json!({"typing": true, "timeout": 30_000})).await.expect_ok();
     let event = it.irc.extra("ephemeral", |event| event["type"] == "m.typing").await;
@@ -133,6 +151,13 @@ async fn it_hears_what_passes_if_it_wants_to() {
     it.alice.put(&status, json!({"presence": "online", "status_msg": "tea"})).await.expect_ok();
     let event = it.irc.extra("ephemeral", |event| event["content"]["status_msg"] == "tea").await;
     assert_eq!((&event["type"], &event["sender"]), (&json!("m.presence"), &json!(it.alice.id)));
+
+    // Nobody types after a crash, and it hears that.
+    it.alice.put(&typing, json!({"typing": true, "timeout": 30_000})).await.expect_ok();
+    it.irc.extra("ephemeral", |event| event["content"]["user_ids"] == json!([it.alice.id])).await;
+    it.server.kill_and_restart().await;
+    let event = it.irc.extra("ephemeral", |event| event["type"] == "m.typing").await;
+    assert_eq!((&event["room_id"], &event["content"]["user_ids"]), (&json!(it.room), &json!([])));
 }
 
 #[tokio::test]
@@ -157,6 +182,16 @@ async fn its_ghosts_can_encrypt() {
         let (_, transaction) = it.irc.next_transaction().await;
         let changed = &transaction["org.matrix.msc3202.device_lists"]["changed"];
         if changed.as_array().is_some_and(|changed| changed.contains(&json!(other.id))) {
+            break;
+        }
+    }
+    // When the last of its users leaves a room, it need not follow the devices of those who stay.
+    let path = format!("rooms/{}/leave?user_id={}", encode(&it.room), encode(&it.ghost));
+    it.bridge.post(&path, json!({})).await.expect_ok();
+    loop {
+        let (_, transaction) = it.irc.next_transaction().await;
+        let left = &transaction["org.matrix.msc3202.device_lists"]["left"];
+        if left.as_array().is_some_and(|left| left.contains(&json!(it.alice.id))) {
             break;
         }
     }

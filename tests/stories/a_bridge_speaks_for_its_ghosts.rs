@@ -1,8 +1,12 @@
 //! A bridge registers users of its own, speaks in their names, manages their devices, and makes what is asked for.
 
+use std::fs;
+
 use serde_json::json;
 
-use crate::support::{Appservice, Manner, PATIENCE, Server, encode, eventually, registrations, with_registrations};
+use crate::support::{
+    Appservice, CrossSigning, Manner, PATIENCE, Server, encode, eventually, registrations, with_registrations,
+};
 
 /// A server with one bridge.
 struct Scene {
@@ -104,6 +108,15 @@ async fn its_users_need_no_passwords() {
     bridge.delete(&device("GHOST")).await.expect_ok();
     bridge.get(&whoami).await.expect_error(400, "M_UNKNOWN_DEVICE");
     let person = it.server.register("person").await;
+    // What needs a device is refused without one; what belongs to the user is not, and takes no password either time.
+    let as_ghost = format!("?user_id={}", encode(&ghost));
+    let keys = json!({"one_time_keys": {}});
+    bridge.post(&format!("keys/upload{as_ghost}"), keys).await.expect_error(400, "M_MISSING_PARAM");
+    for number in 1..3 {
+        let keys = CrossSigning::new(number).upload(&ghost);
+        bridge.post(&format!("keys/device_signing/upload{as_ghost}"), keys).await.expect_ok();
+    }
+    bridge.post("login", login("_irc_unheard_of")).await.expect_error(403, "M_FORBIDDEN");
     person.put("devices/NEW", json!({})).await.expect_error(404, "M_NOT_FOUND");
 }
 
@@ -166,7 +179,7 @@ async fn it_finds_out_whether_it_can_be_reached() {
 
 #[tokio::test]
 async fn registrations_are_read_again_without_a_restart() {
-    let it = scene("").await;
+    let mut it = scene("").await;
     let late = Appservice::start(&it.folder, "late", "").await;
     let client = late.client(&it.server);
     client.get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
@@ -174,11 +187,14 @@ async fn registrations_are_read_again_without_a_restart() {
     assert_eq!(String::from_utf8_lossy(&reload.stdout), "2 application services are registered.\n");
     assert_eq!(client.get("account/whoami").await.expect_ok()["user_id"], "@_late:story.example");
 
-    std::fs::write(it.folder.path().join("bad.yaml"), "id: bad\nas_token: a-secret-token\n").unwrap();
+    fs::write(it.folder.path().join("bad.yaml"), "id: bad\nas_token: a-secret-token\n").unwrap();
     let reload = it.server.command(&["appservice", "reload"]).output().unwrap();
     let said = String::from_utf8_lossy(&reload.stderr).into_owned();
     assert!(!reload.status.success() && said.contains("bad.yaml") && !said.contains("a-secret-token"), "{said}");
     client.get("account/whoami").await.expect_ok();
+    let check = it.server.command(&["check-config"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(1), "{check:?}");
+    fs::remove_file(it.folder.path().join("bad.yaml")).unwrap();
 
     let down = async || {
         let listed = it.server.command(&["appservice", "list"]).output().unwrap();
@@ -188,6 +204,10 @@ async fn registrations_are_read_again_without_a_restart() {
     late.behave(Manner::Answers(500));
     client.post("createRoom", json!({})).await.expect_ok();
     eventually("a service that is listed as down", PATIENCE, down).await;
+    it.server.stop().await;
+    fs::write(it.folder.path().join("bad.yaml"), "id: bad\n").unwrap();
+    let listed = it.server.command(&["appservice", "list"]).output().unwrap();
+    assert_eq!(listed.status.code(), Some(1), "it is said and nothing else happens: {listed:?}");
     let log = it.server.log().join("\n");
     assert!(!log.contains("as-late") && !log.contains("hs-late"), "tokens are in the log");
 }

@@ -3,6 +3,7 @@
 mod support;
 
 mod a_badge_shows_what_is_unread;
+mod a_bridge_goes_away_and_comes_back;
 mod a_bridge_hears_what_concerns_it;
 mod a_bridge_speaks_for_its_ghosts;
 mod a_client_keeps_up_with_its_rooms;

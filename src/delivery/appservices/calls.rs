@@ -1,6 +1,6 @@
 //! Requests to application services.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::debug;
 
@@ -44,8 +44,21 @@ pub(super) enum Refusal {
 const CURRENT: &[&str] = &["_matrix", "app", "v1"];
 
 impl Bridges {
-    /// Asks a service; gives its answer if that is a success.
+    /// Asks a service; gives its answer if that is a success, and keeps in mind whether there was one.
     pub(super) async fn call(&self, service: &Appservice, question: &Question<'_>) -> Result<Answer, Refusal> {
+        let answer = self.call_somewhere(service, question).await;
+        let answered = !matches!(answer, Err(Refusal::Failed(Failure::TimedOut | Failure::Unreachable(_))));
+        self.lock().entry(service.id.clone()).or_default().answered(Instant::now(), answered);
+        answer
+    }
+
+    /// Whether somebody may wait for a service, `patience` at most: not if it did not answer just now, so that one which is down
+    /// or hangs delays as few as can be.
+    pub(super) fn may_be_waited_for(&self, service: &Appservice, patience: Duration) -> bool {
+        self.lock().entry(service.id.clone()).or_default().may_be_waited_for(Instant::now(), patience)
+    }
+
+    async fn call_somewhere(&self, service: &Appservice, question: &Question<'_>) -> Result<Answer, Refusal> {
         let answer = self.call_at(service, question, CURRENT).await;
         match (answer, question.older) {
             // Services of old know their own paths only.

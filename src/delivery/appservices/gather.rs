@@ -1,21 +1,20 @@
 //! What an application service is told next: what concerns it of what the log holds, and of what is only in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, mem, sync::Arc};
 
-use ruma::{
-    OneTimeKeyAlgorithm, OwnedDeviceId, OwnedRoomId, OwnedUserId, UInt,
-    events::{AnyTimelineEvent, room::member::MembershipState},
-    serde::Raw,
+use ruma::{OwnedDeviceId, OwnedRoomId, OwnedUserId};
+use serde_json::json;
+
+use super::{
+    Bridges,
+    interest::Place,
+    transaction::{Told, addressed},
+    worker::Course,
 };
-use serde::Serialize;
-use serde_json::{Map, Value, json, value::RawValue};
-
-use super::{Bridges, interest::Place, worker::Course};
 use crate::{
     appservices::Appservice,
     error::{Error, Result},
-    matrix::client_event::{self, Unsigned},
-    rooms::TimelineEvent,
+    rooms::Room,
     storage::{Order, Position, Snapshot},
     streams::{Change, Log},
 };
@@ -26,6 +25,11 @@ const ROWS: usize = 512;
 const EVENTS: usize = 100;
 /// The most messages to devices in one transaction.
 const MESSAGES: usize = 100;
+/// The most people in one transaction whose presence changed.
+const PEOPLE: usize = 500;
+/// How large the events and messages of one transaction are, in bytes, when nothing more is added: what many bridges take at
+/// most is a megabyte, and the last one may be large.
+const BYTES: usize = 512 << 10;
 
 /// What was found.
 pub(super) struct Gathered {
@@ -37,35 +41,23 @@ pub(super) struct Gathered {
     pub ephemeral: u64,
     /// The messages to devices in it.
     pub inbox: Vec<(Position, OwnedUserId, OwnedDeviceId)>,
+    /// The rooms of which it says who types, and whether anybody does.
+    pub typing: Vec<(OwnedRoomId, bool)>,
     /// Whether there may be more to find already.
     pub more: bool,
 }
-
-/// What a transaction says.
-#[derive(Default)]
-struct Told {
-    events: Vec<Raw<AnyTimelineEvent>>,
-    ephemeral: Vec<Value>,
-    to_device: Vec<Value>,
-    changed: BTreeSet<OwnedUserId>,
-    left: BTreeSet<OwnedUserId>,
-    /// The service's users who have something to do with it, whose keys may have to be replenished.
-    concerned: BTreeSet<OwnedUserId>,
-}
-
-type Stocks<T> = BTreeMap<OwnedUserId, BTreeMap<OwnedDeviceId, T>>;
 
 impl Bridges {
     /// Reads on from where the service is.
     pub(super) async fn gather(&self, service: &Appservice, course: &mut Course) -> Result<Gathered> {
         // Before the snapshot, so that what is told of is never newer than what the position says.
-        let ephemeral = self.shared.ephemerals.current().count;
+        let mut ephemeral = self.shared.ephemerals.current().count;
         let snapshot = self.shared.store.snapshot();
         let (mut told, mut done) = (Told::default(), course.progress.done);
         let rows = Log::since(&snapshot, done, ROWS).await?;
         let mut more = rows.len() == ROWS;
         for (position, change) in rows {
-            if told.events.len() >= EVENTS {
+            if told.events.len() >= EVENTS || told.bytes >= BYTES {
                 more = true;
                 break;
             }
@@ -74,24 +66,33 @@ impl Bridges {
         }
         let mut inbox = Vec::new();
         if service.wishes.ephemeral {
-            self.take_in_ephemerals(&snapshot, service, course, &mut told, done).await?;
+            if let Some(passed) = self.take_in_ephemerals(&snapshot, service, course, &mut told, done).await? {
+                (ephemeral, more) = (passed, true);
+            }
             let messages = self.shared.sources.to_device.for_appservice(&snapshot, &service.id, MESSAGES).await?;
             more |= messages.len() == MESSAGES;
             for message in messages {
+                if told.bytes >= BYTES {
+                    more = true;
+                    break;
+                }
                 let (_, user, device) = &message.key;
                 if let Some(event) = &message.event {
+                    // It stands there under two names.
+                    told.bytes += 2 * event.get().len();
                     told.to_device.push(addressed(event, user, device)?);
                     told.concerned.insert(user.clone());
                 }
                 inbox.push(message.key);
             }
         }
+        let typing = mem::take(&mut told.typing);
         // Where nothing is left of the messages, that they need not be told is kept all the same.
         let body = match told.is_empty() && inbox.is_empty() {
             true => None,
             false => Some(self.body(&snapshot, service, told).await?),
         };
-        Ok(Gathered { body, done, ephemeral, inbox, more })
+        Ok(Gathered { body, done, ephemeral, inbox, typing, more })
     }
 
     /// Takes in one row of the log, if it concerns the service.
@@ -151,23 +152,54 @@ impl Bridges {
             return Ok(());
         }
         told.concerned.extend([&event.event.sender].into_iter().chain(&member).filter(|user| own(user)).cloned());
+        let event = self.render(&room, &event, service).await?;
+        told.bytes += event.json().get().len();
+        told.events.push(event);
         if let Some(member) = member.filter(|_| service.wishes.encryption) {
-            let joins = event.event.membership() == Some(MembershipState::Join);
-            if joins && own(&member) {
-                // Whoever is there already has devices that the newcomer does not know.
-                let state = rooms.state_at(&room, Order::Live(position)).await?;
-                told.changed.extend(state.joined.iter().filter(|user| !own(user)).cloned());
-            } else if joins {
-                told.changed.insert(member);
-            } else if !own(&member) && !self.shares_a_room(snapshot, service, course, &member, position).await? {
-                told.left.insert(member);
-            }
+            self.take_in_company(snapshot, service, course, told, (position, &room, member)).await?;
         }
-        told.events.push(self.render(&event));
         Ok(())
     }
 
-    /// Who types and who is online, as far as that changed where the service hears of it.
+    /// With whom the service's users share rooms, as far as the change of a membership changes that (MSC3202).
+    async fn take_in_company(
+        &self,
+        snapshot: &Snapshot,
+        service: &Appservice,
+        course: &mut Course,
+        told: &mut Told,
+        (position, room, member): (Position, &Arc<Room>, OwnedUserId),
+    ) -> Result<()> {
+        let rooms = &self.shared.sources.rooms;
+        let state = rooms.state_at(room, Order::Live(position)).await?;
+        let own = service.has_user(&member);
+        let strangers = || state.joined.iter().filter(|user| !service.has_user(user)).cloned();
+        match (state.is_joined(&member), own) {
+            // Whoever is there already has devices that the newcomer does not know.
+            (true, true) => told.changed.extend(strangers()),
+            (true, false) => drop(told.changed.insert(member)),
+            (false, false) => {
+                if !self.shares_a_room(snapshot, service, course, &member, position).await? {
+                    told.left.insert(member);
+                }
+            }
+            (false, true) => {
+                let place = Place { position, member: None };
+                if course.interest.in_room(rooms, snapshot, service, room, place).await? {
+                    return Ok(());
+                }
+                for user in strangers() {
+                    if !self.shares_a_room(snapshot, service, course, &user, position).await? {
+                        told.left.insert(user);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who types and who is online, as far as that changed where the service hears of it. Where too many changed at once it
+    /// gives the count up to which that goes; who types may then be told twice.
     async fn take_in_ephemerals(
         &self,
         snapshot: &Snapshot,
@@ -175,25 +207,30 @@ impl Bridges {
         course: &mut Course,
         told: &mut Told,
         position: Position,
-    ) -> Result<()> {
+    ) -> Result<Option<u64>> {
         let (rooms, since) = (&self.shared.sources.rooms, course.ephemeral);
-        for room_id in rooms.rooms_with_typing_since(since) {
-            let Some(typists) = rooms.typing_since(&room_id, since) else { continue };
+        let mut typing: BTreeSet<_> = rooms.rooms_with_typing_since(since).into_iter().collect();
+        typing.extend(course.typing_before.iter().cloned());
+        for room_id in typing {
+            // Nobody has typed since the start where there was typing before it.
+            let typists = rooms.typing_since(&room_id, since).unwrap_or_default();
             let room = rooms.room(&room_id).await?;
             let place = Place { position, member: None };
             if course.interest.in_room(rooms, snapshot, service, &room, place).await? {
+                told.typing.push((room_id.clone(), !typists.is_empty()));
                 let content = json!({"user_ids": typists});
                 told.ephemeral.push(json!({"type": "m.typing", "room_id": room_id, "content": content}));
             }
         }
-        for event in self.shared.sources.presence.all_changes(since) {
+        let (changes, passed) = self.shared.sources.presence.all_changes(since, PEOPLE);
+        for event in changes {
             if service.has_user(&event.sender)
                 || self.shares_a_room(snapshot, service, course, &event.sender, position).await?
             {
                 told.ephemeral.push(serde_json::to_value(&event).map_err(Error::internal)?);
             }
         }
-        Ok(())
+        Ok(passed)
     }
 
     /// Whether somebody is in a room that the service hears of.
@@ -215,87 +252,4 @@ impl Bridges {
         }
         Ok(false)
     }
-
-    /// An event as services get it: whole, since they act for people who may read it.
-    fn render(&self, event: &TimelineEvent) -> Raw<AnyTimelineEvent> {
-        let replaced = event.header.replaces.as_ref();
-        let unsigned = Unsigned {
-            prev_content: replaced.and_then(|replaced| serde_json::from_str(&replaced.content).ok()),
-            replaces_state: replaced.map(|replaced| &*replaced.event_id),
-            ..Unsigned::at(self.shared.clock.now(), &event.event)
-        };
-        client_event::timeline(&event.event, &unsigned)
-    }
-
-    /// The body of a transaction.
-    async fn body(&self, snapshot: &Snapshot, service: &Appservice, told: Told) -> Result<String> {
-        let mut body = Map::new();
-        body.insert("events".to_owned(), value(&told.events)?);
-        if service.wishes.ephemeral {
-            let ephemeral = value(&told.ephemeral)?;
-            if service.wishes.old_names {
-                body.insert("de.sorunome.msc2409.ephemeral".to_owned(), ephemeral.clone());
-            }
-            body.insert("ephemeral".to_owned(), ephemeral);
-            if !told.to_device.is_empty() {
-                let to_device = value(&told.to_device)?;
-                body.insert("de.sorunome.msc2409.to_device".to_owned(), to_device.clone());
-                body.insert("to_device".to_owned(), to_device);
-            }
-        }
-        if service.wishes.encryption {
-            let lists = json!({"changed": told.changed, "left": told.left});
-            body.insert("org.matrix.msc3202.device_lists".to_owned(), lists);
-            let (counts, fallback) = self.stocks(snapshot, told.concerned).await?;
-            let counts = value(&counts)?;
-            body.insert("org.matrix.msc3202.device_one_time_keys_count".to_owned(), counts.clone());
-            // The name that older bridges read.
-            body.insert("org.matrix.msc3202.device_one_time_key_counts".to_owned(), counts);
-            body.insert("org.matrix.msc3202.device_unused_fallback_key_types".to_owned(), value(&fallback)?);
-        }
-        serde_json::to_string(&body).map_err(Error::internal)
-    }
-
-    /// How many keys the devices of these users have left.
-    async fn stocks(
-        &self,
-        snapshot: &Snapshot,
-        users: BTreeSet<OwnedUserId>,
-    ) -> Result<(Stocks<BTreeMap<OneTimeKeyAlgorithm, UInt>>, Stocks<Vec<OneTimeKeyAlgorithm>>)> {
-        let (mut counts, mut fallback) = (Stocks::new(), Stocks::new());
-        for user in users {
-            for (device, _) in self.shared.sources.sessions.device_names(snapshot, &user).await? {
-                let stock = self.shared.sources.keys.stock(snapshot, &user, &device).await?;
-                let (of_user, device) = (user.clone(), device.clone());
-                let keys = stock.one_time_key_counts.clone();
-                counts.entry(of_user.clone()).or_insert_with(BTreeMap::new).insert(device.clone(), keys);
-                let unused = stock.unused_fallback_key_types.clone();
-                fallback.entry(of_user).or_insert_with(BTreeMap::new).insert(device, unused);
-            }
-        }
-        Ok((counts, fallback))
-    }
-}
-
-impl Told {
-    fn is_empty(&self) -> bool {
-        self.events.is_empty()
-            && self.ephemeral.is_empty()
-            && self.to_device.is_empty()
-            && self.changed.is_empty()
-            && self.left.is_empty()
-    }
-}
-
-/// A message with the device that it is for (MSC4203).
-fn addressed(event: &RawValue, user: &OwnedUserId, device: &OwnedDeviceId) -> Result<Value> {
-    let mut event: Map<String, Value> = serde_json::from_str(event.get()).map_err(Error::internal)?;
-    event.insert("to_user_id".to_owned(), user.as_str().into());
-    event.insert("to_device_id".to_owned(), device.as_str().into());
-    Ok(event.into())
-}
-
-/// A value as JSON.
-fn value(value: &impl Serialize) -> Result<Value> {
-    serde_json::to_value(value).map_err(Error::internal)
 }

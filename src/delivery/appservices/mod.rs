@@ -7,10 +7,14 @@
 
 mod calls;
 mod gather;
+mod gone;
+mod health;
 mod interest;
 mod queries;
 mod third_party;
+mod transaction;
 mod worker;
+mod workers;
 
 use std::{
     collections::HashMap,
@@ -18,10 +22,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::JoinSet, time::sleep};
+use tokio::time::sleep;
 use tracing::warn;
 
-pub use self::third_party::Sought;
+use self::{health::Health, workers::Workers};
+pub use self::{queries::Asked, third_party::Sought};
 use crate::{
     appservices::{Appservice, Appservices},
     clock::Clock,
@@ -32,8 +37,8 @@ use crate::{
     rooms::Rooms,
     shutdown::Shutdown,
     storage::{
-        Batch, Direction, KeyRange, Store,
-        schema::appservices::{APPSERVICE_INBOX, APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS},
+        Store,
+        schema::appservices::{APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS},
     },
     streams::{Ephemerals, Notifier},
     users::{Accounts, Sessions},
@@ -41,6 +46,8 @@ use crate::{
 
 /// How long to wait after a failure of this server itself.
 const RETRY: Duration = Duration::from_secs(10);
+/// How often to look whether what is kept of services that are gone was kept long enough.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 
 /// The service that tells and asks application services: a cheap-clone handle.
 #[derive(Clone)]
@@ -57,6 +64,8 @@ struct Shared {
     sources: Sources,
     /// The way out, which leads wherever the operator says.
     outgoing: Outgoing,
+    /// How long somebody waits who needs a service's answer.
+    answer_timeout: Duration,
     /// How each service is, by its id.
     health: Mutex<HashMap<String, Health>>,
 }
@@ -80,15 +89,6 @@ pub struct Sources {
     pub keys: Keys,
 }
 
-/// How a service is, as far as this run of the server knows.
-#[derive(Clone, Default)]
-struct Health {
-    /// Since when it cannot be told, in milliseconds since the Unix epoch, and why.
-    failing: Option<(u64, String)>,
-    /// Has it tried again at once.
-    nudge: Arc<Notify>,
-}
-
 /// An application service as the operator sees it.
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -101,47 +101,40 @@ pub struct Standing {
 }
 
 impl Bridges {
-    /// The service over `store`, which calls wherever the registrations say.
+    /// The service over `store`, which calls wherever the registrations say and waits no longer than the timeout for answers
+    /// that somebody else waits for.
     pub fn new(
         store: Store,
         clock: Clock,
         (notifier, ephemerals): (Notifier, Ephemerals),
         shutdown: Shutdown,
         sources: Sources,
-        outgoing: &Outgoing,
+        (outgoing, answer_timeout): (&Outgoing, Duration),
     ) -> Self {
         let (outgoing, health) = (outgoing.to_where_the_operator_says(), Mutex::default());
-        let shared = Shared { store, clock, notifier, ephemerals, shutdown, sources, outgoing, health };
+        let shared = Shared { store, clock, notifier, ephemerals, shutdown, sources, outgoing, answer_timeout, health };
         Self { shared: Arc::new(shared) }
     }
 
     /// Tells services what happens until the server stops.
     pub async fn follow(self) {
         let mut reloads = self.shared.sources.appservices.reloads();
+        let mut workers = Workers::default();
         loop {
             reloads.mark_unchanged();
             let services = self.shared.sources.appservices.all();
-            if let Err(cause) = self.forget_others(&services).await {
-                warn!(%cause, "what waits for application services that are gone could not be removed");
+            if let Err(cause) = self.keep_or_forget(&services).await {
+                warn!(%cause, "what waits for application services that are gone could not be looked through");
             }
-            let mut workers = JoinSet::new();
-            for service in services.iter().filter(|service| service.url.is_some()) {
-                workers.spawn(self.clone().work(service.clone()));
-            }
+            workers.suit(&self, &services).await;
             tokio::select! {
-                // What a worker was sending is kept, and sent again by the next one.
-                changed = reloads.changed() => if changed.is_err() { return },
-                () = self.shared.shutdown.begun() => return,
-                Some(_) = workers.join_next() => {
-                    warn!("telling the application services failed; starting again soon");
-                    tokio::select! {
-                        () = sleep(RETRY) => {}
-                        () = self.shared.shutdown.begun() => return,
-                    }
-                }
+                changed = reloads.changed() => if changed.is_err() { break },
+                () = sleep(SWEEP) => {}
+                () = self.shared.shutdown.begun() => break,
             }
-            workers.shutdown().await;
         }
+        // What one was sending is kept, and sent again after the next start.
+        workers.end().await;
     }
 
     /// Reads the registrations again; gives their number.
@@ -167,10 +160,10 @@ impl Bridges {
                 (Some(_), None) => Some(0),
                 // A service that is told of everything that concerns it need not be told of the rest.
                 (Some(_), Some(_)) if self.is_idle(&appservice.id).await? => Some(0),
-                (Some(_), Some(progress)) => Some(snapshot.position().get().saturating_sub(progress.done.get())),
+                (Some(_), Some(progress)) => Some(self.behind(progress.done)),
             };
-            let failing = self.health(&appservice.id).failing;
-            let failing = failing.map(|(since, cause)| (Duration::from_millis(now.saturating_sub(since)), cause));
+            let outage = self.lock().get(&appservice.id).and_then(|health| health.outage.clone());
+            let failing = outage.map(|outage| (Duration::from_millis(now.saturating_sub(outage.since)), outage.cause));
             standings.push(Standing { appservice: appservice.clone(), behind, failing });
         }
         Ok(standings)
@@ -178,27 +171,6 @@ impl Bridges {
 
     async fn is_idle(&self, id: &str) -> Result<bool> {
         Ok(!APPSERVICE_TRANSACTIONS.exists(&self.shared.store.snapshot(), (id,)).await?)
-    }
-
-    /// Forgets how far services are that are not registered any more, so that one which comes back begins anew.
-    async fn forget_others(&self, services: &[Arc<Appservice>]) -> Result<()> {
-        let snapshot = self.shared.store.snapshot();
-        let known = APPSERVICE_PROGRESS.scan(&snapshot, KeyRange::all(), Direction::Forward, usize::MAX).await?;
-        let mut batch = Batch::new();
-        batch.slots(0);
-        for ((id,), _) in known.iter().filter(|((id,), _)| !services.iter().any(|service| service.id == *id)) {
-            APPSERVICE_PROGRESS.delete(&mut batch, (id,));
-            APPSERVICE_TRANSACTIONS.delete(&mut batch, (id,));
-            APPSERVICE_INBOX.delete_range(&mut batch, KeyRange::prefix((id,)));
-        }
-        match batch.is_empty() {
-            true => Ok(()),
-            false => self.shared.store.commit(batch).await.map(drop),
-        }
-    }
-
-    fn health(&self, id: &str) -> Health {
-        self.lock().entry(id.to_owned()).or_default().clone()
     }
 
     /// The map holds no invariant that a panic elsewhere could have broken, so a poisoned lock is used as it is.

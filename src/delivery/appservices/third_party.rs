@@ -14,7 +14,7 @@ use crate::{
     outgoing::Method,
 };
 
-/// How long a service has to answer.
+/// The longest that a service has to answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Where these questions were asked before the specification had them.
@@ -122,7 +122,11 @@ impl Bridges {
     }
 
     async fn ask(&self, service: &Appservice, path: &[&str], query: &[(String, String)]) -> Option<Value> {
-        let question = Question { method: Method::GET, path, older: Some(OLDER), query, body: "", timeout: TIMEOUT };
+        let timeout = TIMEOUT.min(self.shared.answer_timeout);
+        if !self.may_be_waited_for(service, timeout) {
+            return None;
+        }
+        let question = Question { method: Method::GET, path, older: Some(OLDER), query, body: "", timeout };
         let answer = self.call(service, &question).await.ok()?;
         serde_json::from_slice(&answer.body).ok()
     }

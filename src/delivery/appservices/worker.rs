@@ -1,20 +1,21 @@
 //! The task of one application service: reads on in the log, keeps a transaction, sends it until it is taken.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use ruma::OwnedRoomId;
+use tokio::{sync::Notify, time::sleep};
 use tracing::{info, warn};
 
-use super::{Bridges, RETRY, calls::Question, interest::Interest};
+use super::{Bridges, RETRY, calls::Question, health::Health, interest::Interest};
 use crate::{
     appservices::Appservice,
     encryption::ToDevice,
     error::Result,
     outgoing::Method,
     storage::{
-        Batch,
+        Batch, Direction, KeyRange, Position,
         schema::appservices::{
-            APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, AppserviceProgress, AppserviceTransaction,
+            APPSERVICE_PROGRESS, APPSERVICE_TRANSACTIONS, APPSERVICE_TYPING, AppserviceProgress, AppserviceTransaction,
         },
     },
     users::random_text,
@@ -37,6 +38,8 @@ pub(super) struct Course {
     pub progress: AppserviceProgress,
     /// How much of typing and presence it was told.
     pub ephemeral: u64,
+    /// The rooms of which it was told before this start of the server that somebody types, and nothing since.
+    pub typing_before: BTreeSet<OwnedRoomId>,
     /// What it hears of.
     pub interest: Interest,
     /// The position that was kept last.
@@ -73,15 +76,15 @@ impl Bridges {
         };
         let waiting = APPSERVICE_TRANSACTIONS.get(&self.shared.store.snapshot(), (&service.id,)).await?;
         if let Some(transaction) = waiting {
-            self.send(service, &transaction).await;
+            self.send(service, course.progress.done, &transaction).await;
             self.settle(service, course, transaction).await?;
             return Ok(true);
         }
         let gathered = self.gather(service, course).await?;
-        course.ephemeral = gathered.ephemeral;
         let then = AppserviceProgress { done: gathered.done, ..course.progress.clone() };
         let Some(body) = gathered.body else {
             course.progress = then;
+            self.pass_ephemerals(service, course, gathered.ephemeral);
             if course.progress.done.get().saturating_sub(course.kept) > PASSED_UNKEPT {
                 self.keep(service, course).await?;
             }
@@ -92,20 +95,41 @@ impl Bridges {
         batch.slots(0);
         let transaction = AppserviceTransaction { body, then, inbox: gathered.inbox };
         APPSERVICE_TRANSACTIONS.put(&mut batch, (&service.id,), &transaction);
+        for (room, somebody) in &gathered.typing {
+            match somebody {
+                true => APPSERVICE_TYPING.put(&mut batch, (&service.id, room), &()),
+                false => APPSERVICE_TYPING.delete(&mut batch, (&service.id, room)),
+            }
+        }
         self.shared.store.commit(batch).await?;
+        self.pass_ephemerals(service, course, gathered.ephemeral);
         Ok(true)
+    }
+
+    /// Keeps in mind, for as long as the server runs, how much of typing and presence a service was told.
+    fn pass_ephemerals(&self, service: &Appservice, course: &mut Course, count: u64) {
+        course.ephemeral = count;
+        course.typing_before.clear();
+        self.lock().entry(service.id.clone()).or_default().ephemeral = Some(count);
     }
 
     /// What is known of a service; one that is new hears of what happens from now on.
     async fn begin(&self, service: &Appservice) -> Result<Course> {
-        let ephemeral = self.shared.ephemerals.current().count;
+        let current = self.shared.ephemerals.current().count;
         let snapshot = self.shared.store.snapshot();
         let kept = APPSERVICE_PROGRESS.get(&snapshot, (&service.id,)).await?;
         let fresh = || AppserviceProgress { series: random_text(SERIES), transactions: 0, done: snapshot.position() };
         let is_new = kept.is_none();
+        let typing =
+            APPSERVICE_TYPING.scan(&snapshot, KeyRange::prefix((&service.id,)), Direction::Forward, usize::MAX);
+        let typing: BTreeSet<_> = typing.await?.into_iter().map(|((_, room), ())| room).collect();
+        // One that was told before this start of the server is told who has come since.
+        let told = self.lock().get(&service.id).and_then(|health| health.ephemeral);
+        let ephemeral = told.unwrap_or(if is_new { current } else { 0 });
         let progress = kept.unwrap_or_else(fresh);
         let kept = progress.done.get();
-        let mut course = Course { progress, ephemeral, interest: Interest::default(), kept };
+        let typing_before = if told.is_some() { BTreeSet::new() } else { typing };
+        let mut course = Course { progress, ephemeral, typing_before, interest: Interest::default(), kept };
         if is_new {
             self.keep(service, &mut course).await?;
         }
@@ -121,8 +145,8 @@ impl Bridges {
         Ok(())
     }
 
-    /// Sends a transaction until the service takes it.
-    async fn send(&self, service: &Appservice, transaction: &AppserviceTransaction) {
+    /// Sends a transaction until the service takes it, which has been told everything up to `done`.
+    async fn send(&self, service: &Appservice, done: Position, transaction: &AppserviceTransaction) {
         let id = format!("{}-{}", transaction.then.series, transaction.then.transactions);
         let question = Question {
             method: Method::PUT,
@@ -134,27 +158,39 @@ impl Bridges {
         };
         let mut pause = FIRST_PAUSE;
         while let Err(refusal) = self.call(service, &question).await {
-            let (cause, now) = (refusal.describe(), self.shared.clock.millis());
-            let nudge = {
-                let mut all = self.lock();
-                let health = all.entry(service.id.clone()).or_default();
-                if health.failing.is_none() {
-                    warn!(service = service.id, cause, "an application service cannot be told; trying until it can");
-                }
-                let since = health.failing.as_ref().map_or(now, |(since, _)| *since);
-                health.failing = Some((since, cause));
-                health.nudge.clone()
-            };
+            let nudge = self.note_failure(service, done, refusal.describe());
             tokio::select! {
                 () = sleep(Duration::from_millis(pause)) => {}
                 () = nudge.notified() => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let failed = self.lock().get_mut(&service.id).and_then(|health| health.failing.take());
-        if failed.is_some() {
-            info!(service = service.id, "an application service can be told again");
+        self.note_success(service, done);
+    }
+
+    /// Notes that a service could not be told, and gives what ends the pause early.
+    fn note_failure(&self, service: &Appservice, done: Position, cause: String) -> Arc<Notify> {
+        let mut all = self.lock();
+        let health = all.entry(service.id.clone()).or_default();
+        if health.fails(self.shared.clock.millis(), cause.clone()) {
+            let (service, behind) = (&service.id, self.behind(done));
+            warn!(service, cause, behind, "an application service cannot be told what happens; that waits for it");
         }
+        health.nudge.clone()
+    }
+
+    fn note_success(&self, service: &Appservice, done: Position) {
+        let since = self.lock().get_mut(&service.id).and_then(Health::recovers);
+        if let Some(since) = since {
+            let seconds = self.shared.clock.millis().saturating_sub(since) / 1_000;
+            let (service, behind) = (&service.id, self.behind(done));
+            info!(service, seconds, behind, "an application service can be told what happens again");
+        }
+    }
+
+    /// How many positions of the log come after `done`.
+    pub(super) fn behind(&self, done: Position) -> u64 {
+        self.shared.store.snapshot().position().get().saturating_sub(done.get())
     }
 
     /// Keeps that a service has taken a transaction.

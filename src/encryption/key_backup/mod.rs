@@ -81,7 +81,7 @@ impl KeyBackups {
             let snapshot = self.store.snapshot();
             let mut batch = Batch::new();
             // The end of an account at this moment must not leave this behind.
-            self.sessions.require_device(&mut batch, &snapshot, user, device).await?;
+            self.sessions.require_origin(&mut batch, &snapshot, (user, device)).await?;
             let present = KeyRange::prefix((user,));
             if KEY_BACKUPS.scan(&snapshot, present, Direction::Forward, MAXIMUM_BACKUPS).await?.len() >= MAXIMUM_BACKUPS
             {

@@ -113,7 +113,7 @@ impl Keys {
             if replaced.is_empty() && !vouched {
                 return Ok(Outcome::Published);
             }
-            self.sessions.require_device(&mut batch, &snapshot, owner.user, owner.device).await?;
+            self.sessions.require_origin(&mut batch, &snapshot, (owner.user, owner.device)).await?;
             if vouched || replaced != [KeyUsage::UserSigning] {
                 self.sessions.announce_devices(&mut batch, owner.user);
             } else {

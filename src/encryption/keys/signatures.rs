@@ -69,7 +69,7 @@ impl Keys {
                 }
             }
             if !vouched.is_empty() {
-                self.sessions.require_device(&mut batch, &snapshot, signer.user, signer.device).await?;
+                self.sessions.require_origin(&mut batch, &snapshot, (signer.user, signer.device)).await?;
                 self.announce_vouching(&mut batch, signer.user, &vouched);
                 self.store.commit(batch).await?;
             }

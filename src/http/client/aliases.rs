@@ -10,7 +10,7 @@ use crate::{
     appservices::Appservices,
     delivery::Bridges,
     http::{
-        authenticate::Caller,
+        authenticate::{Caller, MaybeService},
         endpoint::{Answer, Reply, Request},
     },
     rooms::Rooms,
@@ -30,9 +30,10 @@ pub async fn create(
 pub async fn resolve(
     State(rooms): State<Rooms>,
     State(bridges): State<Bridges>,
+    service: MaybeService,
     Request(request): Request<get_alias::v3::Request>,
 ) -> Answer<get_alias::v3::Response> {
-    bridges.ask_for_alias(&request.room_alias).await?;
+    bridges.ask_for_alias(&request.room_alias, service.found().as_deref()).await?.require_answer()?;
     let room_id = rooms.resolve_alias(&request.room_alias).await?;
     // Only this server's aliases are known, and this server is in their rooms.
     let servers = vec![request.room_alias.server_name().to_owned()];

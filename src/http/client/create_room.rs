@@ -28,9 +28,8 @@ pub async fn create(
     {
         appservices.check_alias(&alias, caller.appservice())?;
     }
-    for invited in &request.invite {
-        bridges.ask_for_user(invited).await?;
-    }
+    // A bridge that does not answer hears of the invitation all the same, and makes the user when it can.
+    bridges.ask_for_users(&request.invite, caller.appservice()).await?;
     let room_id = rooms.create(&caller.user_id, request).await?;
     Ok(Reply(create_room::v3::Response::new(room_id)))
 }

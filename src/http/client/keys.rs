@@ -33,6 +33,7 @@ pub async fn upload(
     caller: Caller,
     Request(request): Request<upload_keys::v3::Request>,
 ) -> Answer<upload_keys::v3::Response> {
+    caller.require_device()?;
     caller.spend(&rate_limits, Limit::Encryption)?;
     let owner = owner(&caller);
     let upload = KeyUpload::check(owner, request.device_keys.as_ref(), &request.one_time_keys, &request.fallback_keys)?;

@@ -74,7 +74,7 @@ pub async fn login(
             user.ok_or_else(|| Error::internal("nobody has the right password"))?
         }
         LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,
-        LoginInfo::ApplicationService(info) => user_of_service(&accounts, service, info)?,
+        LoginInfo::ApplicationService(info) => user_of_service(&accounts, service, info).await?,
         _ => return Err(Kind::Unknown.with("This server does not know this way to log in.")),
     };
     let refreshing = if request.refresh_token { Refreshing::Supported } else { Refreshing::Unsupported };
@@ -90,7 +90,7 @@ pub async fn login(
 }
 
 /// Whom an application service logs in as, which may be any user of its namespaces.
-fn user_of_service(accounts: &Accounts, service: MaybeService, info: &ApplicationService) -> Result<OwnedUserId> {
+async fn user_of_service(accounts: &Accounts, service: MaybeService, info: &ApplicationService) -> Result<OwnedUserId> {
     let service = service.require()?;
     #[expect(deprecated, reason = "older bridges still name their user this way")]
     let name = match (&info.identifier, &info.user) {
@@ -99,9 +99,12 @@ fn user_of_service(accounts: &Accounts, service: MaybeService, info: &Applicatio
         _ => return Err(Kind::MissingParam.with("The user is not named by a user id.")),
     };
     let user = accounts.user_called(name)?;
-    match service.has_user(&user) {
-        true => Ok(user),
-        false => Err(Kind::Exclusive.with("This user is outside of the namespaces of the application service.")),
+    if !service.has_user(&user) {
+        return Err(Kind::Exclusive.with("This user is outside of the namespaces of the application service."));
+    }
+    match accounts.get(&user).await? {
+        Some(_) => Ok(user),
+        None => Err(Error::forbidden("The application service has not registered this user.")),
     }
 }
 

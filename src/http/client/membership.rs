@@ -43,7 +43,8 @@ pub async fn invite(
     let invite_user::v3::InvitationRecipient::UserId(invited) = request.recipient else {
         return Err(Error::invalid("This server has no identity server; invite people by their user id."));
     };
-    bridges.ask_for_user(&invited.user_id).await?;
+    // A bridge that does not answer hears of the invitation all the same, and makes the user when it can.
+    bridges.ask_for_user(&invited.user_id, caller.appservice()).await?;
     rooms.invite(&request.room_id, &caller.user_id, &invited.user_id, invited.reason).await?;
     Ok(Reply(invite_user::v3::Response::new()))
 }
@@ -69,7 +70,7 @@ pub async fn join_by_id_or_alias(
 ) -> Answer<join_room_by_id_or_alias::v3::Response> {
     caller.spend(&rate_limits, Limit::Joins)?;
     check_third_party_invite(request.third_party_signed.as_ref())?;
-    bridges.ask_for_room(&request.room_id_or_alias).await?;
+    bridges.ask_for_room(&request.room_id_or_alias, caller.appservice()).await?.require_answer()?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.join_with(&room_id, &caller.user_id, request.reason, content).await?;
     Ok(Reply(join_room_by_id_or_alias::v3::Response::new(room_id)))
@@ -83,7 +84,7 @@ pub async fn knock(
     Request(request): Request<knock_room::v3::Request>,
 ) -> Answer<knock_room::v3::Response> {
     caller.spend(&rate_limits, Limit::Joins)?;
-    bridges.ask_for_room(&request.room_id_or_alias).await?;
+    bridges.ask_for_room(&request.room_id_or_alias, caller.appservice()).await?.require_answer()?;
     let room_id = rooms.find(&request.room_id_or_alias).await?;
     rooms.knock(&room_id, &caller.user_id, request.reason).await?;
     Ok(Reply(knock_room::v3::Response::new(room_id)))

@@ -10,7 +10,7 @@ use crate::{
     delivery::Bridges,
     error::Error,
     http::{
-        authenticate::Caller,
+        authenticate::{Caller, MaybeService},
         endpoint::{Answer, Reply, Request},
     },
     users::Profiles,
@@ -19,9 +19,10 @@ use crate::{
 pub async fn get(
     State(profiles): State<Profiles>,
     State(bridges): State<Bridges>,
+    service: MaybeService,
     Request(request): Request<get_profile::v3::Request>,
 ) -> Answer<get_profile::v3::Response> {
-    bridges.ask_for_user(&request.user_id).await?;
+    bridges.ask_for_user(&request.user_id, service.found().as_deref()).await?.require_answer()?;
     let mut response = get_profile::v3::Response::new();
     response.data = profiles.get(&request.user_id).await?;
     Ok(Reply(response))
@@ -30,9 +31,10 @@ pub async fn get(
 pub async fn get_field(
     State(profiles): State<Profiles>,
     State(bridges): State<Bridges>,
+    service: MaybeService,
     Request(request): Request<get_profile_field::v3::Request>,
 ) -> Answer<get_profile_field::v3::Response> {
-    bridges.ask_for_user(&request.user_id).await?;
+    bridges.ask_for_user(&request.user_id, service.found().as_deref()).await?.require_answer()?;
     let profile = profiles.get(&request.user_id).await?;
     let missing = || Error::not_found("The profile has no such field.");
     let value = profile.get(request.field.as_str()).ok_or_else(missing)?;

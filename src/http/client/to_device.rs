@@ -19,6 +19,7 @@ pub async fn send(
     caller: Caller,
     Request(request): Request<send_event_to_device::v3::Request>,
 ) -> Answer<send_event_to_device::v3::Response> {
+    caller.require_device()?;
     caller.spend(&rate_limits, Limit::Encryption)?;
     let sender = (&*caller.user_id, &*caller.device_id);
     let kind = request.event_type.to_string();

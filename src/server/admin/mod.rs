@@ -154,11 +154,11 @@ impl Admin {
             behind,
             failing,
         };
-        let standings = match &self.bridges {
-            Some(bridges) => bridges.standings().await?,
-            None => Vec::new(),
+        let (standings, gone) = match &self.bridges {
+            Some(bridges) => (bridges.standings().await?, bridges.gone().await?),
+            None => (Vec::new(), Vec::new()),
         };
-        Ok(AdminResponse::Appservices(standings.into_iter().map(summary).collect()))
+        Ok(AdminResponse::Appservices(standings.into_iter().map(summary).collect(), gone))
     }
 
     async fn create_token(&self, new: NewRegistrationToken) -> Result<AdminResponse> {

@@ -110,8 +110,8 @@ pub enum AdminResponse {
     Tokens(Vec<TokenSummary>),
     /// How many users were told something.
     Told(usize),
-    /// All application services.
-    Appservices(Vec<AppserviceSummary>),
+    /// All application services, and those that are gone and of which something is kept, with how much longer it is.
+    Appservices(Vec<AppserviceSummary>, Vec<(String, Duration)>),
     /// How many registrations there are now.
     Reloaded(usize),
     /// The open reports.

@@ -22,9 +22,23 @@ pub const APPSERVICE_PROGRESS: Table<(String,), AppserviceProgress> =
 pub const APPSERVICE_TRANSACTIONS: Table<(String,), AppserviceTransaction> =
     Table::new(172, "appservice_transactions", Family::Rows);
 
+/// Since when each application service of which something is kept is not registered any more, by its id, in milliseconds since the
+/// Unix epoch: a file that is back soon was moved, and one that stays away is gone.
+pub const APPSERVICES_GONE: Table<(String,), u64> = Table::new(173, "appservices_gone", Family::Rows);
+
+/// The rooms of which each application service, by its id, was told last that somebody types: after a restart of this server nobody
+/// does, which the service has to hear.
+pub const APPSERVICE_TYPING: Table<(String, OwnedRoomId), ()> = Table::new(174, "appservice_typing", Family::Rows);
+
 /// The tables of this file.
-pub(super) const TABLES: &[TableInfo] =
-    &[APPSERVICE_INBOX.info(), NETWORK_DIRECTORY.info(), APPSERVICE_PROGRESS.info(), APPSERVICE_TRANSACTIONS.info()];
+pub(super) const TABLES: &[TableInfo] = &[
+    APPSERVICE_INBOX.info(),
+    NETWORK_DIRECTORY.info(),
+    APPSERVICE_PROGRESS.info(),
+    APPSERVICE_TRANSACTIONS.info(),
+    APPSERVICES_GONE.info(),
+    APPSERVICE_TYPING.info(),
+];
 
 /// How far an application service is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

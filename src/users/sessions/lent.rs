@@ -8,7 +8,7 @@ use super::{Seen, Session, Sessions};
 use crate::{
     error::{Error, Kind, Result},
     storage::{
-        Batch,
+        Batch, Snapshot,
         schema::users::{ACCOUNTS, DEVICES, Standing},
         until_settled,
     },
@@ -45,6 +45,26 @@ impl Sessions {
             self.last_seen.note(&session, seen, self.clock.millis());
         }
         Ok(Arc::new(session))
+    }
+
+    /// As [`Sessions::require_device`] for what belongs to the user and not to the device. An application service that acts
+    /// without one needs none for it, but an account that can be used.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the user has no such device, or there is no such user; `UserDeactivated` if the account is closed.
+    pub async fn require_origin(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        (user, device): (&UserId, &DeviceId),
+    ) -> Result<()> {
+        if !device.as_str().is_empty() {
+            return self.require_device(batch, snapshot, user, device).await;
+        }
+        let account = self.accounts.for_update(snapshot, user).await?;
+        self.accounts.require_unchanged(batch, user, &account);
+        Ok(())
     }
 
     /// Makes a device of `user` that has no tokens, for the application service whose user it is.
