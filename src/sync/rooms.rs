@@ -1,7 +1,7 @@
 //! Sorts the rooms of a sync into joined, invited, knocked and left.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -9,7 +9,6 @@ use ruma::{
     OwnedRoomId, OwnedUserId, api::client::sync::sync_events::v3::Rooms as RoomSections,
     events::room::member::MembershipState,
 };
-use serde_json::value::RawValue;
 use tokio::task::coop::consume_budget;
 
 use super::{Reading, StateExtent, Sync, changed::Changed, invited, joined, left};
@@ -17,6 +16,7 @@ use crate::{
     error::Result,
     matrix::event_filter::room_passes,
     storage::{Stamped, schema::rooms::Membership},
+    users::RoomsAccountData,
 };
 
 /// The rooms of an answer, and whom the user met in them.
@@ -32,7 +32,7 @@ pub(super) struct AtHand {
     /// Whom the user does not want to hear of.
     pub ignored: Arc<BTreeSet<OwnedUserId>>,
     /// All account data for rooms, for a device that starts.
-    pub account_data: Option<BTreeMap<OwnedRoomId, Vec<(String, Box<RawValue>)>>>,
+    pub account_data: Option<RoomsAccountData>,
 }
 
 impl AtHand {

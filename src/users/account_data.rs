@@ -20,6 +20,9 @@ use crate::{
 /// The longest type of account data, in bytes, as for the type of an event.
 const MAXIMUM_TYPE: usize = 255;
 
+/// Account data for rooms, by room, with the types in order.
+pub type RoomsAccountData = BTreeMap<OwnedRoomId, Vec<(String, Box<RawValue>)>>;
+
 /// A cheap-clone service over the account data of all users, push rules included as far as reading goes.
 #[derive(Clone)]
 pub struct AccountData {
@@ -71,13 +74,9 @@ impl AccountData {
     }
 
     /// The account data of `user` as of `snapshot` for every room, by room and type.
-    pub async fn of_all_rooms(
-        &self,
-        snapshot: &Snapshot,
-        user: &UserId,
-    ) -> Result<BTreeMap<OwnedRoomId, Vec<(String, Box<RawValue>)>>> {
+    pub async fn of_all_rooms(&self, snapshot: &Snapshot, user: &UserId) -> Result<RoomsAccountData> {
         let rows = ACCOUNT_DATA.scan(snapshot, KeyRange::prefix((user,)), Direction::Forward, usize::MAX).await?;
-        let mut rooms = BTreeMap::<_, Vec<_>>::new();
+        let mut rooms = RoomsAccountData::new();
         for ((_, room, kind), content) in rows {
             if let Some(room) = room {
                 rooms.entry(room).or_default().push((kind, content));

@@ -25,7 +25,7 @@ mod thread_subscriptions;
 mod usernames;
 
 pub use self::{
-    account_data::AccountData,
+    account_data::{AccountData, RoomsAccountData},
     accounts::Accounts,
     deactivation::{Belongings, UserBelonging, deactivate},
     filters::{Filter, Filters},
