@@ -304,4 +304,14 @@ async fn what_people_upload_can_do_nothing_in_the_clients_name() {
             assert_eq!(file.header("x-content-type-options"), "nosniff");
         }
     }
+    let script = id_of(&mallory.upload("alert(document.domain)", "text/javascript", "").await).to_owned();
+    for path in [format!("/_matrix/client/v1/media/download/{script}"), format!("/_matrix/media/v3/download/{script}")]
+    {
+        for program in ["script", "worker", "sharedworker", "serviceworker", "style"] {
+            mallory.fetch(&path, &[("sec-fetch-dest", program)]).await.expect_error(403, "M_FORBIDDEN");
+        }
+        for shown in ["empty", "image", "document"] {
+            mallory.fetch(&path, &[("sec-fetch-dest", shown)]).await.expect_ok();
+        }
+    }
 }

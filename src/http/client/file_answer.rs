@@ -28,6 +28,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 /// A file never changes, and who may read it need not be asked again.
 const FOREVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+/// What a browser says that it wants a file for (Fetch Metadata) when it would run it.
+const WHAT_FOR: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const PROGRAMS: [&str; 8] =
+    ["audioworklet", "paintworklet", "script", "serviceworker", "sharedworker", "style", "worker", "xslt"];
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The part of a request for a file that is the same for every kind of it.
@@ -39,7 +43,13 @@ pub struct Asked {
 }
 
 /// Answers with `file`, called `name`.
+///
+/// A web client that has the same origin trusts scripts from there; what somebody uploaded must not become one of them, and no
+/// header of an answer forbids that to a browser.
 pub async fn answer(media: &Media, file: &File, name: Option<&str>, asked: &Asked) -> Result<Response> {
+    if asked.headers.get(WHAT_FOR).is_some_and(|what| PROGRAMS.iter().any(|program| what == program)) {
+        return Err(Error::forbidden("What people upload is no part of a web page's program."));
+    }
     let etag =
         HeaderValue::try_from(format!("\"{:032x}\"", u128::from_be_bytes(file.object))).map_err(Error::internal)?;
     let mut headers = HeaderMap::new();
