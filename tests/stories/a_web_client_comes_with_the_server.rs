@@ -144,6 +144,11 @@ async fn a_reloaded_page_is_there_again_and_a_missing_file_is_not() {
         assert_eq!(page.expect_ok(), PAGE.as_bytes(), "{place}");
         anyone.fetch(place, &[("accept", "*/*")]).await.expect_error(404, "M_NOT_FOUND");
     }
+    for beside in ["/home/olm.wasm", "/home/%21room%3Astory.example/olm.wasm", "/room/%24an%2Fevent/olm.wasm"] {
+        let file = anyone.fetch(beside, &[("accept", "*/*")]).await;
+        assert_eq!(file.header("content-type"), "application/wasm");
+        assert_eq!(file.expect_ok(), b"\0asm", "what a reloaded page loads from beside itself is at the root");
+    }
     let missing = anyone.fetch("/assets/index-0ld0ne0A.js", &[]).await;
     assert_eq!(missing.header("cache-control"), "no-cache", "that a file was missing once is not remembered");
     missing.expect_error(404, "M_NOT_FOUND");

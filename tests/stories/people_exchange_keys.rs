@@ -234,7 +234,8 @@ async fn who_closed_the_account_is_absent() {
     let auth = json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": alice.id},
         "password": alice.password});
     alice.post("account/deactivate", json!({"auth": auth})).await.expect_ok();
-    assert_eq!(bob.keys_of(&alice.id).await, json!({}));
+    let found = bob.keys_of(&alice.id).await;
+    assert!(found.as_object().unwrap().values().all(|part| *part == json!({})), "{found}");
 }
 
 #[tokio::test]

@@ -1,14 +1,18 @@
 //! The files of a web client at `/`: what the operator put into one folder, and nothing beside it.
 //!
 //! A navigation to a path that is not there gets the page itself, since clients such as Cinny keep their own places in the path
-//! of their address, which a browser asks for when it is reloaded. Everything else that is not there is not found: a
-//! script or a picture that is a page would only confuse. Clients with their places after a `#` need neither.
+//! of their address, which a browser asks for when it is reloaded. What such a page then loads from beside itself, as Cinny
+//! does with `olm.wasm`, comes from the root. Everything else that is not there is not found: a script or a picture that is a
+//! page would only confuse. Clients with their places after a `#` need nothing of this.
 
 mod caching;
 mod folder;
 mod place;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     body::Body,
@@ -75,7 +79,7 @@ impl WebClient {
         let wanted = match &place {
             Place::Named(name) => Some(name.clone()),
             Place::Folder(name) => Some(name.join(PAGE)),
-            Place::Within => None,
+            Place::Within(_) => None,
             Place::Nowhere | Place::Api => return Err(nothing_there()),
         };
         if let Some(wanted) = wanted
@@ -88,11 +92,19 @@ impl WebClient {
         {
             return Ok(with_a_slash(request.uri()));
         }
-        if !is_navigation(request.headers()) {
-            return Err(nothing_there());
-        }
-        let page = self.look(PAGE).await?.ok_or_else(nothing_there)?;
-        file(&page, Path::new(PAGE), request).await
+        let instead = if is_navigation(request.headers()) { Some(PathBuf::from(PAGE)) } else { last_name(place) };
+        let Some(instead) = instead else { return Err(nothing_there()) };
+        let found = self.look(&instead).await?.ok_or_else(nothing_there)?;
+        file(&found, &instead, request).await
+    }
+}
+
+/// The last name of a place: what a page that was opened at a place of its own asks for beside it lies at the root.
+fn last_name(place: Place) -> Option<PathBuf> {
+    match place {
+        Place::Named(name) => name.file_name().map(PathBuf::from),
+        Place::Within(name) => name,
+        Place::Folder(_) | Place::Nowhere | Place::Api => None,
     }
 }
 

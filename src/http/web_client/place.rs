@@ -16,8 +16,9 @@ pub(super) enum Place {
     Named(PathBuf),
     /// To a folder, as the path ends with a slash; the folder itself is the empty name.
     Folder(PathBuf),
-    /// To no file, but to what may be a place of the client's own, such as an event whose id has a slash in it.
-    Within,
+    /// To no file, but to what may be a place of the client's own, such as an event whose id has a slash in it; and the last
+    /// name, if a file can have it.
+    Within(Option<PathBuf>),
     /// To what is not there, whatever is in the folder.
     Nowhere,
 }
@@ -38,7 +39,9 @@ pub(super) fn place(path: &str) -> Place {
         return Place::Nowhere;
     }
     if !names.iter().all(|name| can_be_served(name)) {
-        return Place::Within;
+        return Place::Within(
+            names.last().filter(|name| !is_folder && can_be_served(name)).map(|name| (&**name).into()),
+        );
     }
     let named = names.iter().map(|name| &**name).collect();
     if is_folder { Place::Folder(named) } else { Place::Named(named) }
@@ -69,11 +72,12 @@ mod tests {
             ("/home/!room:example.org/", Place::Folder("home/!room:example.org".into())),
             // Decoded once and not twice.
             ("/%252e%252e/a", Place::Named("%2e%2e/a".into())),
-            ("/home/%24event%2Fid/", Place::Within),
-            ("/%2Fetc%2Fpasswd", Place::Within),
-            ("/a%00.html", Place::Within),
-            ("/a%0A", Place::Within),
-            ("/a\\b", Place::Within),
+            ("/home/%24event%2Fid/", Place::Within(None)),
+            ("/%2Fetc%2Fpasswd", Place::Within(None)),
+            ("/a%00.html", Place::Within(None)),
+            ("/a%0A", Place::Within(None)),
+            ("/a\\b", Place::Within(None)),
+            ("/home/%24event%2Fid/olm.wasm", Place::Within(Some("olm.wasm".into()))),
         ];
         for (path, expected) in cases {
             assert_eq!(place(path), expected, "{path}");
