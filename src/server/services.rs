@@ -106,6 +106,7 @@ impl Ready {
             admin: Admin::new(&users, rooms.clone(), clock.clone()).with_bridges(bridges.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),
+                web_client,
                 config,
                 clock,
                 shutdown: shutdown.clone(),
@@ -122,7 +123,6 @@ impl Ready {
                 sync,
                 search: search.clone(),
                 people,
-                web_client,
             }),
             media,
             previews,
