@@ -17,6 +17,7 @@ mod secret;
 mod sections;
 mod server_notices;
 mod units;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use self::{
     },
     server_notices::ServerNotices,
     units::parse_duration,
+    web::Web,
 };
 
 /// The configuration file that explains every key; it is also the list of the keys there are.
@@ -101,6 +103,8 @@ pub struct Config {
     pub log: Log,
     /// What the server says about itself under `/.well-known/matrix`.
     pub well_known: WellKnown,
+    /// The web client that the server hands out.
+    pub web: Web,
 }
 
 impl Config {
@@ -157,6 +161,8 @@ impl Config {
         let storage = reader.section("storage").unwrap_or_default();
         let log = reader.section("log").unwrap_or_default();
         let well_known = reader.section("well_known").unwrap_or_default();
+        let mut web: Web = reader.section("web").unwrap_or_default();
+        web.resolve(folder);
 
         match (server_name, data_dir, reader.problems) {
             (Some(server_name), Some(data_dir), problems) if problems.is_empty() => Ok(Self {
@@ -184,6 +190,7 @@ impl Config {
                 storage,
                 log,
                 well_known,
+                web,
             }),
             (_, _, problems) => Err(Invalid { problems, file: None }),
         }

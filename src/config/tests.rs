@@ -57,6 +57,13 @@ fn everything_the_example_offers_can_be_switched_on() {
     );
     assert_eq!(mail.templates.as_deref(), Some(Path::new("/etc/commonroom/mail")));
     assert_eq!(config.well_known.support_contacts.len(), 1);
+    assert_eq!(config.web.client_dir.as_deref(), Some(Path::new("/usr/share/commonroom/web-client")));
+}
+
+#[test]
+fn the_web_client_may_lie_beside_the_configuration() {
+    let config = read(&format!("{REQUIRED}[web]\nclient_dir = \"element\"")).unwrap();
+    assert_eq!(config.web.client_dir.as_deref(), Some(Path::new("/etc/commonroom/element")));
 }
 
 /// The list of known keys comes from the example, so each field of each section must stand there.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 
-use super::rate_limit::RateLimits;
+use super::{rate_limit::RateLimits, web_client::WebClient};
 use crate::{
     appservices::Appservices,
     clock::Clock,
@@ -68,6 +68,8 @@ pub struct Parts {
     pub search: Search,
     /// Finding people.
     pub people: People,
+    /// The files of a web client, if there is one.
+    pub web_client: Option<WebClient>,
 }
 
 impl App {
@@ -295,5 +297,11 @@ impl FromRef<App> for KeyBackups {
 impl FromRef<App> for ThreadSubscriptions {
     fn from_ref(app: &App) -> Self {
         app.0.users.thread_subscriptions.clone()
+    }
+}
+
+impl FromRef<App> for Option<WebClient> {
+    fn from_ref(app: &App) -> Self {
+        app.0.web_client.clone()
     }
 }

@@ -7,6 +7,7 @@ pub mod client_address;
 mod cors;
 mod email_confirmation;
 pub mod endpoint;
+mod entity_tag;
 mod error_response;
 mod federation;
 mod json;
@@ -17,6 +18,7 @@ pub mod reauthentication;
 mod request_log;
 pub mod routing;
 pub mod streamed;
+pub mod web_client;
 
 use std::any::Any;
 
@@ -43,14 +45,14 @@ pub fn router(app: App) -> Router {
         .route("/health", get(health))
         .merge(client::routes())
         .merge(email_confirmation::routes())
-        .merge(federation::routes());
+        .merge(federation::routes())
+        .fallback(web_client::answer);
     wrap(routes, app.max_body_size()).with_state(app)
 }
 
 fn wrap<S: Clone + Send + Sync + 'static>(routes: Router<S>, max_body_size: usize) -> Router<S> {
     routes
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(unrecognized)
         .layer(DefaultBodyLimit::max(max_body_size))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(leftover::read_to_the_end))
@@ -102,6 +104,7 @@ mod tests {
 
     async fn ask(method: &str, path: &str) -> (Response, Value) {
         let routes: Router = Router::new().route("/works", get(succeed)).route("/panics", get(fail));
+        let routes = routes.fallback(unrecognized);
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let (head, body) = wrap(routes, 1_000).oneshot(request).await.unwrap().into_parts();
         let body = to_bytes(body, 10_000).await.unwrap();

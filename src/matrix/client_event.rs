@@ -37,18 +37,39 @@ pub fn state(event: &Event, unsigned: &Unsigned<'_>) -> Raw<AnyStateEvent> {
 
 /// A state event reduced to what someone outside of the room may know (client-server API, "Stripped state").
 pub fn stripped_state(event: &Event) -> Raw<AnyStrippedStateEvent> {
-    #[derive(Serialize)]
-    struct Stripped<'a> {
-        content: &'a RawValue,
-        sender: &'a UserId,
-        state_key: &'a str,
-        #[serde(rename = "type")]
-        kind: &'a TimelineEventType,
-    }
+    Raw::from_json(raw(&Stripped::new(event)))
+}
 
-    let state_key = event.state_key.as_deref().unwrap_or_default();
-    let stripped = Stripped { content: &event.content, sender: &event.sender, state_key, kind: &event.kind };
-    Raw::from_json(raw(&stripped))
+/// The event by which its reader was invited or knocks, with its id and its time, which clients show.
+pub fn stripped_own_membership(event: &Event) -> Raw<AnyStrippedStateEvent> {
+    let (event_id, time) = (Some(&*event.id), Some(event.origin_server_ts));
+    Raw::from_json(raw(&Stripped { event_id, origin_server_ts: time, ..Stripped::new(event) }))
+}
+
+#[derive(Serialize)]
+struct Stripped<'a> {
+    content: &'a RawValue,
+    sender: &'a UserId,
+    state_key: &'a str,
+    #[serde(rename = "type")]
+    kind: &'a TimelineEventType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_id: Option<&'a EventId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_server_ts: Option<MilliSecondsSinceUnixEpoch>,
+}
+
+impl<'a> Stripped<'a> {
+    fn new(event: &'a Event) -> Self {
+        Self {
+            content: &event.content,
+            sender: &event.sender,
+            state_key: event.state_key.as_deref().unwrap_or_default(),
+            kind: &event.kind,
+            event_id: None,
+            origin_server_ts: None,
+        }
+    }
 }
 
 /// What an event carries for its reader and nobody has signed.

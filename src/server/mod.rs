@@ -22,7 +22,7 @@ use crate::{
     config::Config,
     delivery::Bridges,
     error::{Error, Result},
-    http,
+    http::{self, web_client::WebClient},
     outgoing::{Outgoing, mail::Mailer},
     shutdown::Shutdown,
     users::Sessions,
@@ -43,7 +43,7 @@ pub fn run(config: Config) -> Result<()> {
     runtime.block_on(serve(Arc::new(config)))
 }
 
-/// Checks what lies outside the configuration file itself: the key, certificates, the log's directives.
+/// Checks what lies outside the configuration file itself: the key, certificates, the web client, the log's directives.
 ///
 /// # Errors
 ///
@@ -51,6 +51,7 @@ pub fn run(config: Config) -> Result<()> {
 pub fn check(config: &Config) -> Result<()> {
     log::filter(&config.log)?;
     services::signing_key(config)?;
+    WebClient::new(config)?;
     install_tls_provider();
     Outgoing::new(&config.outgoing)?;
     Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;

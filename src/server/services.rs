@@ -13,7 +13,7 @@ use crate::{
     encryption::{self, Encryption},
     error::{Error, Result},
     federation::ServerKeys,
-    http::{App, Parts, rate_limit::RateLimits},
+    http::{App, Parts, rate_limit::RateLimits, web_client::WebClient},
     matrix::signing::SigningKey,
     media::{Media, Previews},
     outgoing::Outgoing,
@@ -65,7 +65,7 @@ impl Ready {
         let (key, clock, notifier) = (signing_key(&config)?, Clock::system(), Notifier::default());
         // What the operator may have written wrongly is read before the database is opened, which would have to be closed again.
         let appservices = Appservices::load(config.appservices.folder.as_deref(), &config.server_name)?;
-        let outgoing = Outgoing::new(&config.outgoing)?;
+        let (outgoing, web_client) = (Outgoing::new(&config.outgoing)?, WebClient::new(&config)?);
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
@@ -106,6 +106,7 @@ impl Ready {
             admin: Admin::new(&users, rooms.clone(), clock.clone()).with_bridges(bridges.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),
+                web_client,
                 config,
                 clock,
                 shutdown: shutdown.clone(),

@@ -10,7 +10,10 @@ use ruma::{
 use super::{Reading, StateExtent, Sync};
 use crate::{
     error::Result,
-    matrix::client_event::stripped_state,
+    matrix::{
+        client_event::{stripped_own_membership, stripped_state},
+        event::Event,
+    },
     storage::{Order, Stamped, schema::rooms::Membership},
 };
 
@@ -62,5 +65,6 @@ async fn stripped(
     if ignored.contains(&own.sender) {
         return Ok(None);
     }
-    Ok(Some((own.sender.clone(), state.telling(own).map(stripped_state).collect())))
+    let strip = |event: &Event| if event.id == own.id { stripped_own_membership(event) } else { stripped_state(event) };
+    Ok(Some((own.sender.clone(), state.telling(own).map(strip).collect())))
 }

@@ -30,6 +30,8 @@ mod a_push_gateway_is_down;
 mod a_room_moves_to_a_new_version;
 mod a_room_starts_as_its_creator_wants_it;
 mod a_token_opens_what_it_should;
+mod a_web_client_comes_from_anywhere;
+mod a_web_client_comes_with_the_server;
 mod an_administrator_locks_an_account;
 mod an_administrator_suspends_an_account;
 mod an_operator_keeps_files_elsewhere;

@@ -27,6 +27,9 @@ async fn two_people_have_a_direct_chat() {
         (&invitation["content"]["membership"], &invitation["sender"]),
         (&"invite".into(), &alice.id.as_str().into())
     );
+    // The rest is stripped; but clients show when somebody was invited.
+    assert!(invitation["event_id"].is_string() && invitation["origin_server_ts"].as_u64() > Some(0), "{invitation}");
+    assert!(told.iter().filter(|event| *event != invitation).all(|event| event.get("event_id").is_none()), "{told:?}");
 
     let before = alice.sync().await.next_batch().to_owned();
     assert_eq!(bob.join(&room).await, room);

@@ -41,19 +41,37 @@ pub async fn upload(
     Ok(Reply(upload_keys::v3::Response::new(stock.one_time_key_counts.clone())))
 }
 
+/// The answer to a query. Clients read all of its parts whether or not there is anything in them, and ruma leaves out what is
+/// empty.
+#[derive(Serialize)]
+struct KeysFound<D, C> {
+    device_keys: D,
+    master_keys: C,
+    self_signing_keys: C,
+    user_signing_keys: C,
+    failures: BTreeMap<String, Value>,
+}
+
 pub async fn query(
     State(keys): State<Keys>,
     caller: Caller,
     Request(request): Request<get_keys::v3::Request>,
-) -> Answer<get_keys::v3::Response> {
+) -> Result<Json<impl Serialize>> {
     let found = keys.query(&caller.user_id, &request.device_keys).await?;
-    let mut response = get_keys::v3::Response::new();
-    response.failures = failures(found.unreachable);
-    response.device_keys = found.device_keys;
-    response.master_keys = found.master_keys;
-    response.self_signing_keys = found.self_signing_keys;
-    response.user_signing_keys = found.user_signing_keys;
-    Ok(Reply(response))
+    Ok(Json(KeysFound {
+        device_keys: found.device_keys,
+        master_keys: found.master_keys,
+        self_signing_keys: found.self_signing_keys,
+        user_signing_keys: found.user_signing_keys,
+        failures: failures(found.unreachable),
+    }))
+}
+
+/// The answer to a claim. As with [`KeysFound`]: without `failures`, Hydrogen would not send the keys of its rooms to anybody.
+#[derive(Serialize)]
+struct KeysClaimed<K> {
+    one_time_keys: K,
+    failures: BTreeMap<String, Value>,
 }
 
 pub async fn claim(
@@ -61,12 +79,10 @@ pub async fn claim(
     State(rate_limits): State<RateLimits>,
     caller: Caller,
     Request(request): Request<claim_keys::v3::Request>,
-) -> Answer<claim_keys::v3::Response> {
+) -> Result<Json<impl Serialize>> {
     caller.spend(&rate_limits, Limit::Encryption)?;
     let claimed = keys.claim(&request.one_time_keys).await?;
-    let mut response = claim_keys::v3::Response::new(claimed.keys);
-    response.failures = failures(claimed.unreachable);
-    Ok(Reply(response))
+    Ok(Json(KeysClaimed { one_time_keys: claimed.keys, failures: failures(claimed.unreachable) }))
 }
 
 pub async fn changes(

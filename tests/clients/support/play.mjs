@@ -23,7 +23,7 @@ async function toItsEnd(story, server) {
     await story(server);
     devices.forEach((device) => device.close());
     await step("the server stops in good order", () => server.stop());
-    console.log("Everything works, also after the crash.");
+    console.log("Everything works.");
 }
 
 function tell(error, server) {

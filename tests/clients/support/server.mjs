@@ -19,6 +19,8 @@ export class Server {
     #folder = mkdtempSync(join(tmpdir(), "commonroom-clients-"));
     #process;
     #log = [];
+    /** What the story has in the configuration besides, as environment variables. */
+    #settings = {};
 
     /** Where clients connect: any free port at the first start, and the same again after each restart. */
     url = "http://127.0.0.1:0";
@@ -52,6 +54,13 @@ export class Server {
         await this.#serve();
     }
 
+    /** Starts the server anew with more in its configuration, each key as its environment variable. */
+    async restartWith(settings) {
+        await this.stop();
+        this.#settings = { ...this.#settings, ...settings };
+        await this.#serve();
+    }
+
     /** Asks the server to stop, as a process manager would, and insists that it does so in good order. */
     async stop() {
         const [code, signal] = await this.#end("SIGTERM");
@@ -76,7 +85,7 @@ export class Server {
 
     /** Starts the server and waits until it says where it listens. */
     async #serve() {
-        const env = { ...process.env, ...overrides(new URL(this.url).host) };
+        const env = { ...process.env, ...overrides(new URL(this.url).host), ...this.#settings };
         const started = spawn(this.#binary, this.#arguments("serve"), { env, stdio: ["ignore", "pipe", "pipe"] });
         this.#process = started;
         createInterface(started.stderr).on("line", (line) => this.#log.push(parsed(line)));

@@ -217,6 +217,12 @@ impl<'a> Attacker<'a> {
                 Err(problem) => drop(self.problems.entry(problem).or_insert_with(|| request.to_string())),
             }
         }
+        // Whose last request of all logged them out is no survivor.
+        if let Some(user) = &self.user
+            && user.get("account/whoami").await.status == 401
+        {
+            self.user = None;
+        }
         self
     }
 
