@@ -1,5 +1,7 @@
 //! The full-text index on the disk: which terms stand where. It holds no texts and can be made anew at any time.
 
+mod query;
+
 use std::{
     cmp::Reverse,
     collections::BTreeSet,
@@ -11,15 +13,19 @@ use std::{
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tantivy::{
     Directory, Index as Tantivy, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
+    collector::DocSetCollector,
+    index::IndexSettings,
     indexer::IndexWriterOptions,
-    query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery},
+    query::{BooleanQuery, Occur, TermQuery, TermSetQuery},
     schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions},
+    store::Compressor,
     tokenizer::{PreTokenizedString, Token},
 };
 use tracing::{debug, warn};
 
+use self::query::without_rank;
 use super::{
-    analysis::Analysis,
+    analysis::{Analysis, Sought},
     matches::{Match, Matches, Scopes},
     rooms_found::RoomsFound,
 };
@@ -30,15 +36,10 @@ use crate::{
 
 /// How the folder of the index within the search folder begins, before the languages. Another number for every change of what is
 /// indexed or how, so that an older index is dropped and made anew.
-const VERSION: &str = "v2";
+const VERSION: &str = "v3";
 
 /// How much of what is new may wait in memory before it becomes a file, in bytes: the least that the library takes.
 const MEMORY: usize = 15_000_000;
-
-/// How much a word counts as it was typed, and as one of its stems. Whole numbers, which add up alike wherever they stand, and none
-/// that depend on what else there is, so that pages follow each other exactly.
-const EXACT: f32 = 4.0;
-const STEM: f32 = 1.0;
 
 /// What part of an event a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +57,18 @@ pub enum Key {
 /// A text to be found.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// The events with which it goes: the one that has it, and the message of which that is an edit.
-    pub events: Vec<OwnedEventId>,
+    /// The event that has it.
+    pub event: OwnedEventId,
+    /// The message of which that is an edit.
+    pub edited: Option<OwnedEventId>,
     /// The room.
     pub room: OwnedRoomId,
     /// The place of the event that has it, which decides who may find it.
     pub order: Position,
     /// The place of the event that is shown when this is found: for an edit that of the message.
     pub shown: Position,
+    /// The place of the edit that replaces it, for those who may see that.
+    pub until: Option<Position>,
     /// Who wrote it.
     pub sender: OwnedUserId,
     /// What it is.
@@ -75,8 +80,8 @@ pub struct Text {
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Of each of these lists at least one term.
-    pub terms: Vec<Vec<String>>,
+    /// All of these.
+    pub terms: Vec<Sought>,
     /// In which parts of events.
     pub keys: Vec<Key>,
     /// By these people, if not by anybody.
@@ -112,6 +117,8 @@ pub struct Hit {
     pub room: OwnedRoomId,
     /// The place of the event to show for it.
     pub shown: Position,
+    /// The place of the event that has the text: the same one, or the edit of it that shows.
+    pub order: Position,
     /// How well it matches; more is better.
     pub rank: u32,
 }
@@ -126,9 +133,11 @@ pub struct Index {
 #[derive(Clone, Copy)]
 struct Fields {
     event: Field,
+    edited: Field,
     room: Field,
     order: Field,
     shown: Field,
+    until: Field,
     sender: Field,
     key: Field,
     text: Field,
@@ -162,7 +171,13 @@ impl Index {
 
     fn in_directory(directory: impl Into<Box<dyn Directory>>) -> tantivy::Result<(Self, Position)> {
         let (schema, fields) = schema();
-        let index = Tantivy::open_or_create(directory, schema)?;
+        // No texts are kept, so that there is nothing to compress.
+        let settings = IndexSettings {
+            docstore_compression: Compressor::None,
+            docstore_compress_dedicated_thread: false,
+            ..IndexSettings::default()
+        };
+        let index = Tantivy::builder().schema(schema).settings(settings).open_or_create(directory)?;
         let payload = index.load_metas()?.payload;
         let reached = payload.and_then(|payload| payload.parse::<u64>().ok()).unwrap_or_default();
         let options = IndexWriterOptions::builder()
@@ -183,21 +198,59 @@ impl Index {
     pub fn add(&self, analysis: &mut Analysis, text: Text) -> Result<()> {
         let fields = self.fields;
         let mut document = TantivyDocument::new();
-        text.events.iter().for_each(|event| document.add_text(fields.event, event));
+        document.add_text(fields.event, &text.event);
+        if let Some(edited) = &text.edited {
+            document.add_text(fields.edited, edited);
+        }
         document.add_text(fields.room, &text.room);
         document.add_u64(fields.order, text.order.get());
         document.add_u64(fields.shown, text.shown.get());
+        if let Some(until) = text.until {
+            document.add_u64(fields.until, until.get());
+        }
         document.add_text(fields.sender, &text.sender);
         document.add_text(fields.key, text.key.name());
         let token = |(position, text)| Token { position, text, ..Token::default() };
-        let tokens = analysis.terms(&text.text).into_iter().enumerate().map(token).collect();
+        let tokens = analysis.terms(&text.text).into_iter().map(token).collect();
         document.add_pre_tokenized_text(fields.text, PreTokenizedString { text: String::new(), tokens });
         self.lock().add_document(document).map(drop).map_err(Error::internal)
     }
 
-    /// Has everything that goes with an event forgotten, after [`Index::commit`].
+    /// Adds a text in place of what there is of its event.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn replace(&self, analysis: &mut Analysis, text: Text) -> Result<()> {
+        self.lock().delete_term(Term::from_field_text(self.fields.event, text.event.as_str()));
+        self.add(analysis, text)
+    }
+
+    /// Has an event and all its edits forgotten, after [`Index::commit`].
     pub fn forget(&self, event: &EventId) {
-        self.lock().delete_term(Term::from_field_text(self.fields.event, event.as_str()));
+        let writer = self.lock();
+        for field in [self.fields.event, self.fields.edited] {
+            writer.delete_term(Term::from_field_text(field, event.as_str()));
+        }
+    }
+
+    /// The place of the message of which an event is an edit, if the index knows it as one.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn edited_by(&self, event: &EventId) -> Result<Option<Position>> {
+        let term = Term::from_field_text(self.fields.event, event.as_str());
+        let query = TermQuery::new(term, IndexRecordOption::Basic);
+        let look = || -> tantivy::Result<Option<Position>> {
+            let searcher = self.reader.searcher();
+            let Some(found) = searcher.search(&query, &DocSetCollector)?.into_iter().next() else { return Ok(None) };
+            let columns = searcher.segment_reader(found.segment_ord).fast_fields();
+            let value = |name| Ok::<_, TantivyError>(columns.u64(name)?.first(found.doc_id));
+            let (order, shown) = (value("order")?, value("shown")?);
+            Ok(shown.filter(|_| shown != order).map(Position::from))
+        };
+        look().map_err(Error::internal)
     }
 
     /// Keeps what was added and forgotten, which makes the index one of everything up to `reached`.
@@ -305,39 +358,6 @@ impl Index {
         purge().map_err(Error::internal)
     }
 
-    /// The words, and what does not depend on the searcher.
-    fn matching(&self, wanted: &Wanted) -> Box<dyn Query> {
-        let Wanted { terms, keys, senders, not_senders, ignored } = wanted;
-        let mut parts: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for any in terms {
-            let term = |(place, text): (usize, &String)| {
-                let term = Term::from_field_text(self.fields.text, text);
-                let query = Box::new(TermQuery::new(term, IndexRecordOption::Basic));
-                let score = if place == 0 { EXACT } else { STEM };
-                (Occur::Should, Box::new(ConstScoreQuery::new(query, score)) as Box<dyn Query>)
-            };
-            parts.push((Occur::Must, Box::new(BooleanQuery::new(any.iter().enumerate().map(term).collect()))));
-        }
-        let keys = keys.iter().map(|key| Term::from_field_text(self.fields.key, key.name()));
-        parts.push((Occur::Must, without_rank(TermSetQuery::new(keys))));
-        let sender = |user: &OwnedUserId| self.sender(user);
-        if let Some(senders) = senders {
-            parts.push((Occur::Must, without_rank(TermSetQuery::new(senders.iter().map(sender)))));
-        }
-        if !not_senders.is_empty() {
-            parts.push((Occur::MustNot, Box::new(TermSetQuery::new(not_senders.iter().map(sender)))));
-        }
-        if !ignored.is_empty() {
-            let messages = [Key::Body, Key::File].map(|key| Term::from_field_text(self.fields.key, key.name()));
-            let theirs = BooleanQuery::intersection(vec![
-                Box::new(TermSetQuery::new(messages)),
-                Box::new(TermSetQuery::new(ignored.iter().map(sender))),
-            ]);
-            parts.push((Occur::MustNot, Box::new(theirs)));
-        }
-        Box::new(BooleanQuery::new(parts))
-    }
-
     fn room(&self, room: &RoomId) -> Term {
         Term::from_field_text(self.fields.room, room.as_str())
     }
@@ -366,23 +386,22 @@ impl Key {
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
     // The terms come ready-made, so that the name of an analyser is never looked up.
-    let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::Basic).set_tokenizer("raw");
+    let indexing = TextFieldIndexing::default().set_tokenizer("raw");
+    // Places are there for what stands in quotation marks.
+    let indexing = indexing.set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let indexing = indexing.set_fieldnorms(false);
     let fields = Fields {
         event: schema.add_text_field("event", STRING),
+        edited: schema.add_text_field("edited", STRING),
         room: schema.add_text_field("room", STRING | FAST),
         order: schema.add_u64_field("order", FAST),
         shown: schema.add_u64_field("shown", FAST),
+        until: schema.add_u64_field("until", FAST),
         sender: schema.add_text_field("sender", STRING),
         key: schema.add_text_field("key", STRING),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing)),
     };
     (schema.build(), fields)
-}
-
-/// A condition that says nothing about how well something matches.
-fn without_rank(query: impl Query) -> Box<dyn Query> {
-    Box::new(ConstScoreQuery::new(Box::new(query), 0.0))
 }
 
 /// Keeps the first `limit` of those that are behind where one goes on, in order.
@@ -409,7 +428,7 @@ fn hit(searcher: &Searcher, found: Match) -> tantivy::Result<Hit> {
     let number = rooms.term_ords(found.address.doc_id).next().ok_or_else(broken)?;
     rooms.ord_to_str(number, &mut room)?;
     let room = OwnedRoomId::try_from(room).map_err(|_| broken())?;
-    Ok(Hit { room, shown: found.shown.into(), rank: found.rank })
+    Ok(Hit { room, shown: found.shown.into(), order: found.order.into(), rank: found.rank })
 }
 
 fn broken() -> TantivyError {

@@ -22,6 +22,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Search, Searching,
+    analysis::Sought,
     index::{From, Hit, Key, Wanted},
     matches::Scopes,
     page_token::{Group, PageToken},
@@ -51,6 +52,8 @@ const ROUNDS: usize = 20;
 /// An event that was found.
 struct Match {
     event: TimelineEvent,
+    /// The text by which it was found.
+    text: Option<String>,
     rank: u32,
     /// Where the search goes on after it.
     beyond: From,
@@ -213,7 +216,21 @@ impl Searching {
                 && viewer.may_see(found.order, &found.event)
                 && event_filter::passes(&criteria.filter, &found.event)
         });
-        Ok(visible.map(|event| Match { event, rank: hit.rank, beyond }))
+        let Some(event) = visible else { return Ok(None) };
+        let edit = match event.event.is_state() {
+            true => None,
+            false => self.rooms.newest_edit(snapshot, &room, &event.event.id, viewer).await?,
+        };
+        if edit.unwrap_or(event.order) != Order::Live(hit.order) {
+            // The reader sees another text.
+            return Ok(None);
+        }
+        let shows = match edit {
+            Some(edit) => self.rooms.events_at(snapshot, &room, &[edit]).await?.pop(),
+            None => None,
+        };
+        let text = content(&shows.as_ref().unwrap_or(&event).event).map(|content| content.text);
+        Ok(Some(Match { event, text, rank: hit.rank, beyond }))
     }
 
     /// Renders the results, each with what stands around it.
@@ -223,12 +240,12 @@ impl Searching {
         reader: Reader<'_>,
         criteria: &Criteria,
         results: Vec<Match>,
-        terms: &[Vec<String>],
+        terms: &[Sought],
     ) -> Result<()> {
         let mut readings: BTreeMap<OwnedRoomId, Reading> = BTreeMap::new();
         let (mut highlights, mut analysis) = (BTreeSet::new(), self.analysis.clone());
         let mut places = Vec::new();
-        for Match { event, rank, beyond } in results {
+        for Match { event, text, rank, beyond } in results {
             let id = &event.event.room_id;
             if !readings.contains_key(id) {
                 match self.rooms.read(id, reader.user).await {
@@ -239,9 +256,8 @@ impl Searching {
                 }
             }
             let Some(reading) = readings.get(id) else { continue };
-            if let Some(found) = content(&event.event) {
-                highlights.extend(analysis.matching(terms, &found.text).into_iter().map(str::to_lowercase));
-            }
+            let text = text.unwrap_or_default();
+            highlights.extend(analysis.matching(terms, &text).into_iter().map(str::to_lowercase));
             places.push((event.event.clone(), beyond));
             answer.results.push(self.rendered(reading, reader, criteria, &event, rank).await?);
         }
