@@ -8,11 +8,11 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use ruma::{
-    OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
+    EventId, OwnedEventId, OwnedRoomAliasId, OwnedRoomId, OwnedUserId, RoomId, RoomVersionId, UserId,
     events::{StateEventType, room::member::MembershipState},
 };
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     Intent, Room, RoomState, Rooms, Writer, aliases::without_aliases, create::as_room_state,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{Kind, Result},
     storage::{
-        Batch, Direction, KeyRange,
+        Direction, KeyRange,
         schema::rooms::{ALIASES, Alias, DIRECTORY, ROOM_ALIASES},
         until_settled,
     },
@@ -77,17 +77,14 @@ impl Rooms {
             }
             false => (self.random_room_id()?, None),
         };
-        let ways_in = self.ways_in(old).await?;
+        let (ways_in, quieted) = (self.ways_in(old).await?, self.quieted(old).await?);
         let join = self.member_intent(wish.user, wish.user, MemberContent::new(MembershipState::Join)).await?;
         let carried = self.carried(wish.user, (&old.id, &new)).await?;
 
         let mut closing = self.write(old).await?;
         if tombstone_of(closing.state()) != before {
             drop(closing);
-            // What is queued is visible once something behind it is.
-            let mut nothing = Batch::new();
-            nothing.slots(0);
-            self.shared.store.commit(nothing).await?;
+            self.until_visible().await?;
             return Err(Kind::Conflict.with("This room has just been upgraded."));
         }
         let state = closing.state().clone();
@@ -101,7 +98,11 @@ impl Rooms {
         self.add_member(&mut founding, join)?;
         self.carry(&mut founding, wish.user, carried);
         let moving = ways_in.aliases.iter().map(|(alias, _)| alias.clone()).collect();
-        let furniture = wish.state(old, &state, &moving)?;
+        let levels = match quieted {
+            Some((id, levels)) if holds(&state, &StateEventType::RoomPowerLevels, &id) => Some(levels),
+            _ => state.content(&StateEventType::RoomPowerLevels, ""),
+        };
+        let furniture = wish.state(old, (&state, levels), &moving)?;
         let (now, after) = furniture.split_at(furniture.len().min(EVENTS_AT_ONCE));
         for some in now.chunks(SIGNED_AT_ONCE) {
             some.iter().try_for_each(|intent| founding.add(intent.clone()).map(drop)).map_err(as_room_state)?;
@@ -135,6 +136,20 @@ impl Rooms {
             Err(error) if error.kind != Kind::NotFound => Err(error),
             _ => Ok((before, None)),
         }
+    }
+
+    /// The event by which an upgrade made the room quiet, if it has been, and the power levels that it had before.
+    async fn quieted(&self, room: &Room) -> Result<Option<(OwnedEventId, Map<String, Value>)>> {
+        let state = room.current();
+        let Some(now) = state.get(&StateEventType::RoomPowerLevels, "") else { return Ok(None) };
+        if tombstone_of(&state).is_none() {
+            return Ok(None);
+        }
+        let stored = self.event(&self.shared.store.snapshot(), room, &now.id).await?;
+        let replaced = stored.and_then(|stored| stored.header.replaces);
+        let before = replaced.and_then(|replaced| serde_json::from_str::<Map<String, Value>>(&replaced.content).ok());
+        let is_quieted = |before: &Map<_, _>| now.content_as::<Value>().ok() == quiet(before);
+        Ok(before.filter(is_quieted).map(|before| (now.id.clone(), before)))
     }
 
     /// Adds state to a room that was just made, some events at a time.
@@ -179,7 +194,8 @@ fn lead_on(
     let old = closing.room().id.clone();
     let advertised = without_aliases(closing.state(), user, moving)?;
     add_if_allowed(closing, advertised)?;
-    let levels = quiet(closing.state());
+    let levels = closing.state().content(&StateEventType::RoomPowerLevels, "");
+    let levels = levels.and_then(|levels| quiet(&levels));
     let levels = levels.map(|levels| Intent::state(user, StateEventType::RoomPowerLevels, "", &levels));
     add_if_allowed(closing, levels.transpose()?)?;
     for (alias, row) in &ways_in.aliases {
@@ -194,6 +210,11 @@ fn lead_on(
         DIRECTORY.put(closing.batch(), (new,), &());
     }
     Ok(())
+}
+
+/// Whether an event is the one that holds for a piece of state.
+fn holds(state: &RoomState, kind: &StateEventType, id: &EventId) -> bool {
+    state.get(kind, "").is_some_and(|event| event.id == id)
 }
 
 /// The event by which a room was replaced.

@@ -84,13 +84,19 @@ impl<'a> Wish<'a> {
         Intent::state(self.user, StateEventType::RoomCreate, "", &content)
     }
 
-    /// What follows its creator's join in the room that replaces `old`, whose state is `state`, when these aliases lead there.
-    /// The power levels come first, and again at the end if they may not let the one who upgrades do all of this.
-    pub fn state(&self, old: &Room, state: &RoomState, aliases: &BTreeSet<OwnedRoomAliasId>) -> Result<Vec<Intent>> {
+    /// What follows its creator's join in the room that replaces `old`, whose state is `state` with these power levels, when these
+    /// aliases lead there. The power levels come first, and again at the end if they may not let the one who upgrades do all of
+    /// this.
+    pub fn state(
+        &self,
+        old: &Room,
+        (state, levels): (&RoomState, Option<Map<String, Value>>),
+        aliases: &BTreeSet<OwnedRoomAliasId>,
+    ) -> Result<Vec<Intent>> {
         let Self { user, rules, .. } = self;
         let mut creators = self.additional_creators.clone();
         creators.insert((*user).to_owned());
-        let levels = levels_after(old, state, rules, &creators);
+        let levels = levels_after(old, state, levels, (rules, &creators));
         let privileged = rules.authorization.explicitly_privilege_room_creators;
         // Until the room is furnished, the one who upgrades stands above everybody.
         let first = if privileged { levels.clone() } else { json!({ "users": { *user: highest(&levels) } }) };

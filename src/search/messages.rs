@@ -143,17 +143,18 @@ impl Searching {
         let mut page = PageOfResults { results: Vec::new(), count: 0, next: None };
         for _ in 0..ROUNDS {
             let (index, asked, places) = (self.index.clone(), wanted.clone(), scopes.clone());
-            let find = move || index.find(&asked, places, from, limit);
+            // One more than is wanted says whether there are more.
+            let find = move || index.find(&asked, places, from, limit + 1);
             let found = spawn_blocking(find).await.map_err(Error::internal)??;
             page.count = found.count;
-            let exhausted = found.hits.len() < limit;
+            let exhausted = found.hits.len() <= limit;
             for hit in found.hits {
-                from = beyond(from, &hit);
-                page.results.extend(self.result(&snapshot, criteria, &viewers, hit, from).await?);
                 if page.results.len() == limit {
                     page.next = Some(from);
                     return Ok(page);
                 }
+                from = beyond(from, &hit);
+                page.results.extend(self.result(&snapshot, criteria, &viewers, hit, from).await?);
             }
             if exhausted {
                 return Ok(page);
