@@ -151,9 +151,12 @@ fn word(number: usize) -> String {
     word
 }
 
+/// What a client asks for: the newest ten, each with its neighbours.
 fn criteria(text: &str) -> Criteria {
     let mut criteria = Criteria::new(text.to_owned());
     criteria.order_by = Some(OrderBy::Recent);
+    criteria.event_context.before_limit = UInt::from(1u32);
+    criteria.event_context.after_limit = UInt::from(1u32);
     criteria
 }
 
