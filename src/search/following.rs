@@ -32,6 +32,9 @@ const MANY: usize = 8_192;
 /// After how many rows without any text how far the index has come is kept.
 const QUIET: usize = 200_000;
 
+/// How long it has to be quiet before the index lets go of what it needs for writing.
+const QUIET_TIME: Duration = Duration::from_secs(60);
+
 /// How long files keep terms of what was taken back, at most about. They are written anew without these, which takes its time.
 const FORGETTING: Duration = Duration::from_secs(3600);
 
@@ -48,6 +51,8 @@ struct Course {
     rows: usize,
     /// When something was taken back that files still have terms of.
     stale: Option<Instant>,
+    /// Whether the index has nothing in memory that is only there for writing.
+    rests: bool,
 }
 
 impl Search {
@@ -64,7 +69,7 @@ impl Search {
 impl Searching {
     async fn keep_following(&self) {
         let read = *self.reached.borrow();
-        let mut course = Course { read, unkept: 0, rows: 0, stale: None };
+        let mut course = Course { read, unkept: 0, rows: 0, stale: None, rests: false };
         if let Err(cause) = self.prepare(&mut course).await {
             warn!(%cause, "the search index could not be checked");
         }
@@ -116,9 +121,13 @@ impl Searching {
             if course.stale.is_some_and(|since| since.elapsed() >= FORGETTING) {
                 let index = self.index.clone();
                 spawn_blocking(move || index.purge()).await.map_err(Error::internal)??;
-                course.stale = None;
+                (course.stale, course.rests) = (None, false);
             }
-            let rest = course.stale.map_or(Duration::MAX, |since| FORGETTING.saturating_sub(since.elapsed()));
+            let nothing = match (course.rests, course.stale) {
+                (false, _) => QUIET_TIME,
+                (true, None) => Duration::MAX,
+                (true, Some(since)) => FORGETTING.saturating_sub(since.elapsed()),
+            };
             tokio::select! {
                 grown = news.changed() => {
                     if grown.is_err() {
@@ -127,7 +136,13 @@ impl Searching {
                     self.gather(course.read, &mut wanted).await;
                 }
                 _ = wanted.changed() => {}
-                () = sleep(rest) => {}
+                () = sleep(nothing) => {
+                    if !course.rests {
+                        let index = self.index.clone();
+                        spawn_blocking(move || index.rest()).await.map_err(Error::internal)??;
+                        course.rests = true;
+                    }
+                }
             }
         }
     }
@@ -175,10 +190,7 @@ impl Searching {
             edits.into_iter().try_for_each(|edit| match edit {
                 Edit::Add(text) => index.add(&mut analysis, text),
                 Edit::Replace(text) => index.replace(&mut analysis, text),
-                Edit::Forget(event) => {
-                    index.forget(&event);
-                    Ok(())
-                }
+                Edit::Forget(event) => index.forget(&event),
             })
         };
         spawn_blocking(make).await.map_err(Error::internal)?
@@ -187,7 +199,7 @@ impl Searching {
     async fn keep(&self, course: &mut Course) -> Result<()> {
         let (index, read) = (self.index.clone(), course.read);
         spawn_blocking(move || index.commit(read)).await.map_err(Error::internal)??;
-        (course.unkept, course.rows) = (0, 0);
+        (course.unkept, course.rows, course.rests) = (0, 0, false);
         self.reached.send_replace(read);
         Ok(())
     }

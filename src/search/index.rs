@@ -126,8 +126,10 @@ pub struct Hit {
 /// The index, for one writer and many readers. Everything here may block.
 pub struct Index {
     fields: Fields,
+    index: Tantivy,
     reader: IndexReader,
-    writer: Mutex<IndexWriter>,
+    /// Made when there is something to write, since it takes some megabytes and threads of its own.
+    writer: Mutex<Option<IndexWriter>>,
 }
 
 #[derive(Clone, Copy)]
@@ -180,14 +182,8 @@ impl Index {
         let index = Tantivy::builder().schema(schema).settings(settings).open_or_create(directory)?;
         let payload = index.load_metas()?.payload;
         let reached = payload.and_then(|payload| payload.parse::<u64>().ok()).unwrap_or_default();
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .memory_budget_per_thread(MEMORY)
-            .num_merge_threads(1)
-            .build();
-        let writer = Mutex::new(index.writer_with_options(options)?);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok((Self { fields, reader, writer }, reached.into()))
+        Ok((Self { fields, index, reader, writer: Mutex::default() }, reached.into()))
     }
 
     /// Adds a text; it can be found after [`Index::commit`].
@@ -213,7 +209,7 @@ impl Index {
         let token = |(position, text)| Token { position, text, ..Token::default() };
         let tokens = analysis.terms(&text.text).into_iter().map(token).collect();
         document.add_pre_tokenized_text(fields.text, PreTokenizedString { text: String::new(), tokens });
-        self.lock().add_document(document).map(drop).map_err(Error::internal)
+        self.write(|writer| writer.add_document(document).map(drop)).map_err(Error::internal)
     }
 
     /// Adds a text in place of what there is of its event.
@@ -222,16 +218,25 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn replace(&self, analysis: &mut Analysis, text: Text) -> Result<()> {
-        self.lock().delete_term(Term::from_field_text(self.fields.event, text.event.as_str()));
+        let event = Term::from_field_text(self.fields.event, text.event.as_str());
+        self.write(|writer| Ok(writer.delete_term(event))).map_err(Error::internal)?;
         self.add(analysis, text)
     }
 
     /// Has an event and all its edits forgotten, after [`Index::commit`].
-    pub fn forget(&self, event: &EventId) {
-        let writer = self.lock();
-        for field in [self.fields.event, self.fields.edited] {
-            writer.delete_term(Term::from_field_text(field, event.as_str()));
-        }
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn forget(&self, event: &EventId) -> Result<()> {
+        let terms = [self.fields.event, self.fields.edited].map(|field| Term::from_field_text(field, event.as_str()));
+        let forget = |writer: &mut IndexWriter| {
+            for term in terms {
+                writer.delete_term(term);
+            }
+            Ok(())
+        };
+        self.write(forget).map_err(Error::internal)
     }
 
     /// The place of the message of which an event is an edit, if the index knows it as one.
@@ -259,15 +264,22 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn commit(&self, reached: Position) -> Result<()> {
-        let commit = || -> tantivy::Result<()> {
-            let mut writer = self.lock();
+        let commit = |writer: &mut IndexWriter| {
             let mut commit = writer.prepare_commit()?;
             commit.set_payload(&reached.to_string());
-            commit.commit()?;
-            drop(writer);
-            self.reader.reload()
+            commit.commit().map(drop)
         };
-        commit().map_err(Error::internal)
+        self.write(commit).and_then(|()| self.reader.reload()).map_err(Error::internal)
+    }
+
+    /// Lets go of what is only there for writing. What was not committed is lost.
+    ///
+    /// # Errors
+    ///
+    /// If files could not be merged.
+    pub fn rest(&self) -> Result<()> {
+        let writer = self.lock().take();
+        writer.map_or(Ok(()), IndexWriter::wait_merging_threads).map_err(Error::internal)
     }
 
     /// Those of `rooms` in which something is found, wherever it stands.
@@ -312,7 +324,10 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn rollback(&self) -> Result<()> {
-        self.lock().rollback().map(drop).map_err(Error::internal)
+        match &mut *self.lock() {
+            Some(writer) => writer.rollback().map(drop).map_err(Error::internal),
+            None => Ok(()),
+        }
     }
 
     /// Whether all files are as they were written.
@@ -321,8 +336,7 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn is_whole(&self) -> Result<bool> {
-        let index = self.lock().index().clone();
-        index.validate_checksum().map(|damaged| damaged.is_empty()).map_err(Error::internal)
+        self.index.validate_checksum().map(|damaged| damaged.is_empty()).map_err(Error::internal)
     }
 
     /// Throws everything away.
@@ -331,7 +345,7 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn clear(&self) -> Result<()> {
-        self.lock().delete_all_documents().map_err(Error::internal)?;
+        self.write(|writer| writer.delete_all_documents()).map_err(Error::internal)?;
         self.commit(Position::ZERO)
     }
 
@@ -342,17 +356,20 @@ impl Index {
     /// If the disk fails.
     pub fn purge(&self) -> Result<()> {
         let purge = || -> tantivy::Result<()> {
-            let index = self.lock().index().clone();
-            let stale = index.searchable_segment_metas()?.into_iter().filter(|segment| segment.num_deleted_docs() > 0);
+            let mut stale = self.index.searchable_segment_metas()?;
+            stale.retain(|segment| segment.num_deleted_docs() > 0);
+            if stale.is_empty() {
+                return Ok(());
+            }
             for segment in stale {
                 // Texts may be added meanwhile. A segment that is being merged already loses what was forgotten thereby.
-                let merging = self.lock().merge(&[segment.id()]);
+                let merging = self.write(|writer| Ok(writer.merge(&[segment.id()])))?;
                 if let Err(cause) = merging.wait() {
                     debug!(%cause, "a part of the search index is not written anew this time");
                 }
             }
             self.reader.reload()?;
-            let collecting = self.lock().garbage_collect_files();
+            let collecting = self.write(|writer| Ok(writer.garbage_collect_files()))?;
             collecting.wait().map(drop)
         };
         purge().map_err(Error::internal)
@@ -366,8 +383,22 @@ impl Index {
         Term::from_field_text(self.fields.sender, user.as_str())
     }
 
+    /// Does something with the writer, which is made if there is none.
+    fn write<T>(&self, work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<T>) -> tantivy::Result<T> {
+        let mut place = self.lock();
+        if place.is_none() {
+            let options = IndexWriterOptions::builder()
+                .num_worker_threads(1)
+                .memory_budget_per_thread(MEMORY)
+                .num_merge_threads(1)
+                .build();
+            *place = Some(self.index.writer_with_options(options)?);
+        }
+        place.as_mut().map_or_else(|| Err(broken()), work)
+    }
+
     /// The library keeps the index whole, so that a panic elsewhere has broken nothing.
-    fn lock(&self) -> MutexGuard<'_, IndexWriter> {
+    fn lock(&self) -> MutexGuard<'_, Option<IndexWriter>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

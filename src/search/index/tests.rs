@@ -138,7 +138,7 @@ fn what_is_forgotten_leaves_no_terms_behind() {
     scene.say("editedsecret", 3, 2);
     scene.index.commit(3.into()).unwrap();
     assert!(scene.has_term("secretword"));
-    scene.index.forget(&owned_event_id!("$event2"));
+    scene.index.forget(&owned_event_id!("$event2")).unwrap();
     scene.index.commit(4.into()).unwrap();
     assert_eq!(scene.newest("secretword"), (vec![], 0));
     scene.index.purge().unwrap();
@@ -159,6 +159,22 @@ fn what_is_set_back_or_cleared_is_not_found() {
     assert_eq!([scene.newest("kept").1, scene.newest("undone").1, scene.newest("plum").1], [1, 0, 1]);
     scene.index.clear().unwrap();
     assert_eq!([scene.newest("kept").1, scene.newest("plum").1], [0, 0]);
+}
+
+#[test]
+fn an_index_that_rested_goes_on() {
+    let mut scene = Scene::new();
+    assert!(scene.index.lock().is_none(), "who has nothing to write needs no writer");
+    scene.index.purge().unwrap();
+    scene.index.rest().unwrap();
+    assert!(scene.index.lock().is_none());
+    scene.say("kept", 1, 1);
+    scene.index.commit(1.into()).unwrap();
+    scene.index.rest().unwrap();
+    assert!(scene.index.lock().is_none());
+    scene.say("plum", 2, 2);
+    scene.index.commit(2.into()).unwrap();
+    assert_eq!([scene.newest("kept").1, scene.newest("plum").1], [1, 1]);
 }
 
 #[test]
