@@ -113,6 +113,11 @@ impl Searching {
         }
         let mut terms = self.analysis.clone().wanted(&criteria.search_term);
         terms.truncate(TERMS);
+        for sought in &mut terms {
+            if let Sought::Phrase(words) = sought {
+                words.truncate(TERMS);
+            }
+        }
         let key = |key: &SearchKeys| match key {
             SearchKeys::ContentBody => Ok(vec![Key::Body, Key::File]),
             SearchKeys::ContentName => Ok(vec![Key::Name]),
@@ -147,19 +152,19 @@ impl Searching {
         let mut page = PageOfResults { results: Vec::new(), count: 0, next: None };
         for _ in 0..ROUNDS {
             let (index, asked, places) = (self.index.clone(), wanted.clone(), scopes.clone());
-            // One more than is wanted says whether there are more.
-            let find = move || index.find(&asked, places, from, limit + 1);
+            let find = move || index.find(&asked, places, from, limit);
             let found = spawn_blocking(find).await.map_err(Error::internal)??;
             page.count = found.count;
-            let exhausted = found.hits.len() <= limit;
+            let exhausted = found.hits.len() < limit;
             let results = found.hits.iter().map(|hit| self.result(&snapshot, criteria, &viewers, hit));
             for (hit, result) in found.hits.iter().zip(try_join_all(results).await?) {
+                from = beyond(from, hit);
+                page.results.extend(result.map(|(event, text)| Match { event, text, rank: hit.rank, beyond: from }));
                 if page.results.len() == limit {
+                    // Also where nothing follows, as clients know it from other servers.
                     page.next = Some(from);
                     return Ok(page);
                 }
-                from = beyond(from, hit);
-                page.results.extend(result.map(|(event, text)| Match { event, text, rank: hit.rank, beyond: from }));
             }
             if exhausted {
                 return Ok(page);
