@@ -1,6 +1,6 @@
 //! The only place that writes to timelines: one batch for each append, with everything that follows from the events.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use ruma::{
     EventId, OwnedUserId, RoomId, UserId,
@@ -174,12 +174,38 @@ impl Writer {
     ///
     /// `Kind::Conflict` if a precondition did not hold: nothing was written and the caller may start again.
     pub async fn commit(mut self) -> Result<Position> {
+        self.finish(0);
+        self.queue().await
+    }
+
+    /// The same for two rooms at once, so that what happens in both is durable and visible together or not at all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Writer::commit`].
+    pub(super) async fn commit_with(mut self, mut other: Self) -> Result<Position> {
+        self.finish(0);
+        other.finish(self.batch.slot_count());
+        self.batch.absorb(mem::take(&mut other.batch));
+        *other.head = Some(other.state.clone());
+        let committed = self.queue().await;
+        if committed.is_err() {
+            *other.head = None;
+        }
+        committed
+    }
+
+    /// Completes the batch, in which `slots` will come before those of this writer.
+    fn finish(&mut self, slots: u16) {
         let room_id = &self.room.id;
         ROOMS.expect(&mut self.batch, (room_id,), self.before.as_ref());
         ROOMS.put(&mut self.batch, (room_id,), &row(&self.room, &self.state));
         self.batch.slots(self.taken.max(1));
-        let publish = publish(&self);
+        let publish = publish(self, slots);
         self.batch.on_visible(publish);
+    }
+
+    async fn queue(mut self) -> Result<Position> {
         let commit = self.rooms.shared.store.commit(self.batch);
         *self.head = Some(self.state);
         drop(self.head);
@@ -219,16 +245,17 @@ impl Writer {
     }
 }
 
-/// What to do when the writer's events become visible: show readers the new state, let them find a new room, and wake those
+/// What to do when the writer's events become visible, `slots` behind the position of the batch: show readers the new state, let them find a new room, and wake those
 /// it concerns.
-fn publish(writer: &Writer) -> impl FnOnce(Position) + Send + 'static {
+fn publish(writer: &Writer, slots: u16) -> impl FnOnce(Position) + Send + 'static {
     let room = writer.room.clone();
     let under_way = room.on_its_way();
     let mut state = writer.state.clone();
     let (members, quiet) = (writer.members.clone(), writer.quiet.clone());
     let (notifier, typing) = (writer.rooms.shared.notifier.clone(), writer.rooms.shared.typing.clone());
     let newborn = writer.before.is_none().then(|| writer.rooms.clone());
-    let (last, newest_state) = (writer.taken.max(1) - 1, writer.newest_state);
+    let last = slots + writer.taken.max(1) - 1;
+    let newest_state = writer.newest_state.map(|slot| slots + slot);
     move |position| {
         state.position = Position::from(position.get() + u64::from(last));
         // What was current until now may have been published after this batch was made.

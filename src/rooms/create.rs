@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rand::distr::{Alphanumeric, SampleString};
 use ruma::{
-    MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomAliasId, RoomId, UInt, UserId,
-    api::client::room::create_room::v3::Request,
+    MilliSecondsSinceUnixEpoch, OwnedRoomId, RoomAliasId, RoomId, RoomVersionId, UInt, UserId,
+    api::client::room::create_room::v3::Request, room_version_rules::RoomVersionRules,
 };
 
 use super::{
@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    matrix::draft::{Draft, seal},
+    matrix::{
+        draft::{Draft, seal},
+        event::Event,
+    },
     storage::{
         schema::rooms::{ALIASES, DIRECTORY},
         until_settled,
@@ -39,7 +42,7 @@ impl Rooms {
     }
 
     /// Creates the room of a plan; its time is `later` by that many milliseconds.
-    pub(super) async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
+    async fn found(&self, plan: &Plan, later: u64) -> Result<OwnedRoomId> {
         let writer = self.lay_out(plan, later).await?;
         let room_id = writer.room().id.clone();
         writer.commit().await.map(|_| room_id)
@@ -80,20 +83,41 @@ impl Rooms {
 
     /// Starts a room with its create event, sent at `time` in milliseconds since the Unix epoch.
     async fn begin(&self, plan: &Plan, time: u64) -> Result<Writer> {
-        let settings = &self.shared.settings;
         let names_itself = plan.rules.authorization.room_create_event_id_as_room_id;
         let room_id = (!names_itself).then(|| self.random_room_id()).transpose()?;
+        let create = self.sealed_create(&plan.create, plan.rules, room_id, time)?;
+        self.begin_with(create, plan.version.clone(), plan.rules).await
+    }
+
+    /// The event that creates a room of this id, or whose own id it has.
+    pub(super) fn sealed_create(
+        &self,
+        create: &Intent,
+        rules: &RoomVersionRules,
+        room_id: Option<OwnedRoomId>,
+        time: u64,
+    ) -> Result<(Event, Box<str>)> {
         let timestamp = Some(MilliSecondsSinceUnixEpoch(UInt::new_saturating(time)));
-        let draft = Draft { room_id, ..self.unattached(&Intent { timestamp, ..plan.create.clone() }) };
-        let (event, json) = seal(draft, plan.rules, &settings.server_name, &self.shared.key)?;
-        let room = Room::new(event.room_id.clone(), plan.version.clone(), plan.rules, RoomState::default());
+        let draft = Draft { room_id, ..self.unattached(&Intent { timestamp, ..create.clone() }) };
+        seal(draft, rules, &self.shared.settings.server_name, &self.shared.key)
+    }
+
+    /// Starts a room with its create event.
+    pub(super) async fn begin_with(
+        &self,
+        (event, json): (Event, Box<str>),
+        version: RoomVersionId,
+        rules: &'static RoomVersionRules,
+    ) -> Result<Writer> {
+        let room = Room::new(event.room_id.clone(), version, rules, RoomState::default());
+        // Nobody else knows this room, so that nobody holds its lock.
         let mut writer = self.write(&Arc::new(room)).await?;
         writer.admit(event, json, None).map_err(as_room_state)?;
         Ok(writer)
     }
 
     /// A fresh id for a room of the versions whose ids are not hashes.
-    fn random_room_id(&self) -> Result<OwnedRoomId> {
+    pub(super) fn random_room_id(&self) -> Result<OwnedRoomId> {
         let opaque = Alphanumeric.sample_string(&mut rand::rng(), 18);
         RoomId::parse(format!("!{opaque}:{}", self.shared.settings.server_name)).map_err(Error::internal)
     }
@@ -107,7 +131,7 @@ impl Rooms {
 }
 
 /// What the rules refuse while a room is being created is the fault of the state that was asked for.
-fn as_room_state(error: Error) -> Error {
+pub(super) fn as_room_state(error: Error) -> Error {
     match error.kind {
         Kind::Forbidden => Kind::InvalidRoomState.with(error.message),
         _ => error,

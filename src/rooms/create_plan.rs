@@ -113,28 +113,6 @@ impl Plan {
         Ok(Self { creator, version, rules, alias, is_published, create, state, invites, invites_in_state, is_direct })
     }
 
-    /// The plan for a room of which everything is known already: it gets no alias, and nobody is invited.
-    pub fn ready(
-        creator: &UserId,
-        version: RoomVersionId,
-        rules: &'static RoomVersionRules,
-        create: Intent,
-        state: Vec<Intent>,
-    ) -> Self {
-        Self {
-            creator: creator.to_owned(),
-            version,
-            rules,
-            alias: None,
-            is_published: false,
-            create,
-            state,
-            invites: BTreeSet::new(),
-            invites_in_state: Vec::new(),
-            is_direct: false,
-        }
-    }
-
     /// Everybody who is invited, in whatever way.
     pub fn invited(&self) -> impl Iterator<Item = &OwnedUserId> {
         self.invites.iter().chain(&self.invites_in_state)

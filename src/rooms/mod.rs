@@ -84,7 +84,7 @@ pub use self::{
     peek::{Heard, Peek},
     reading::{Reader, Reading},
     receipts::{Mark, ReceiptKind},
-    relations::{Relations, RelationsRequest, ThreadPage, ThreadsRequest},
+    relations::{Neighbours, Relations, RelationsRequest, ThreadPage, ThreadsRequest},
     render::{Recipient, Renderer},
     reported::RoomNames,
     room::Room,

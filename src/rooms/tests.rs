@@ -13,6 +13,7 @@ mod redaction;
 pub(super) mod scene;
 mod server_notices;
 mod state;
+mod upgrade;
 
 use ruma::{
     OwnedUserId, UserId,

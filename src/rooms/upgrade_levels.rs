@@ -14,17 +14,16 @@ const TOMBSTONE: i64 = 150;
 /// The level that saying something in a replaced room takes at least.
 const QUIET: i64 = 50;
 
-/// The power levels of the room that replaces `old`, whose creators are `creators`.
+/// The power levels of the room that replaces `old`, which has those of `before`, and whose creators are `creators`.
 ///
 /// Where creators stand above all levels, they are in no list. Where they do not, those who stood above all before get the
 /// highest level that there is.
 pub(super) fn levels_after(
     old: &Room,
     state: &RoomState,
-    rules: &RoomVersionRules,
-    creators: &BTreeSet<OwnedUserId>,
+    before: Option<Map<String, Value>>,
+    (rules, creators): (&RoomVersionRules, &BTreeSet<OwnedUserId>),
 ) -> Value {
-    let before = state.content::<Map<String, Value>>(&StateEventType::RoomPowerLevels, "");
     let had_none = before.is_none();
     let mut levels = before.unwrap_or_default();
     if rules.authorization.integer_power_levels {
@@ -52,9 +51,9 @@ pub(super) fn levels_after(
     Value::Object(levels)
 }
 
-/// The power levels of a room that was replaced: only those with power speak and invite there. `None` if it is so already.
-pub(super) fn quiet(state: &RoomState) -> Option<Value> {
-    let before = state.content::<Map<String, Value>>(&StateEventType::RoomPowerLevels, "")?;
+/// The power levels of a room that was replaced, where they were `before`: only those with power speak and invite there. `None` if
+/// it is so already.
+pub(super) fn quiet(before: &Map<String, Value>) -> Option<Value> {
     let level = |key: &str| before.get(key).and_then(number).unwrap_or_default();
     let least = level("users_default").saturating_add(1).max(QUIET);
     let mut after = before.clone();
@@ -63,7 +62,7 @@ pub(super) fn quiet(state: &RoomState) -> Option<Value> {
             after.insert(key.to_owned(), json!(least));
         }
     }
-    (after != before).then_some(Value::Object(after))
+    (after != *before).then_some(Value::Object(after))
 }
 
 /// The highest level that anything takes or anybody has, and at least that of a creator.
@@ -171,7 +170,8 @@ mod tests {
         for (from, before, to, who, after) in table {
             let (old, state) = room(from.clone(), before);
             let rules = room_version::rules(&to).unwrap();
-            let levels = levels_after(&old, &state, rules, &BTreeSet::from([who.clone()]));
+            let before = state.content(&StateEventType::RoomPowerLevels, "");
+            let levels = levels_after(&old, &state, before, (rules, &BTreeSet::from([who.clone()])));
             assert_eq!(levels, after, "from {from} to {to}");
         }
     }
@@ -184,10 +184,8 @@ mod tests {
             (json!({ "events_default": 70 }), Some((70, 50))),
             (json!({ "events_default": 70, "invite": 70 }), None),
         ] {
-            let mut users = before.clone();
-            users["users"] = json!({ user("creator"): 100 });
-            let (_, state) = room(RoomVersionId::V11, Some(users));
-            let levels = quiet(&state).map(|levels| (levels["events_default"].clone(), levels["invite"].clone()));
+            let levels = quiet(before.as_object().unwrap());
+            let levels = levels.map(|levels| (levels["events_default"].clone(), levels["invite"].clone()));
             assert_eq!(levels, after.map(|(say, invite)| (json!(say), json!(invite))), "{before}");
         }
     }

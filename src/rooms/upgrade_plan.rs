@@ -4,21 +4,22 @@
 use std::collections::BTreeSet;
 
 use ruma::{
-    OwnedRoomAliasId, OwnedUserId, RoomVersionId, UserId,
+    EventId, OwnedRoomAliasId, OwnedUserId, RoomId, RoomVersionId, UserId,
     events::{StateEventType, room::member::MembershipState},
     room_version_rules::RoomVersionRules,
 };
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
     Intent, Room, RoomState,
-    create_plan::Plan,
     space_children::children,
     upgrade_levels::{highest, levels_after},
+    upgrade_settings::predecessor,
 };
 use crate::{
-    error::{Error, Result},
-    matrix::draft::canonical_content,
+    error::Result,
+    matrix::{draft::canonical_content, room_version},
 };
 
 /// The state that goes over as it is.
@@ -32,15 +33,6 @@ const MOVED: [StateEventType; 7] = [
     StateEventType::RoomServerAcl,
 ];
 
-/// A room that is to replace another one.
-pub(super) struct Replacement {
-    /// Its first events.
-    pub plan: Plan,
-    /// What follows in commits of their own, since there can be much of it: the bans, and the links of a space. The power
-    /// levels come last, since they may not let the one who upgrades do any of this.
-    pub rest: Vec<Intent>,
-}
-
 /// Who upgrades to what.
 pub(super) struct Wish<'a> {
     /// Who upgrades.
@@ -50,69 +42,99 @@ pub(super) struct Wish<'a> {
     /// Its rules.
     pub rules: &'static RoomVersionRules,
     /// Who is to have created the new room beside the one who upgrades.
-    pub additional_creators: Vec<OwnedUserId>,
-    /// The aliases that will lead to the new room.
-    pub aliases: BTreeSet<OwnedRoomAliasId>,
+    pub additional_creators: BTreeSet<OwnedUserId>,
 }
 
-impl Replacement {
-    /// The replacement of `old`, whose state is `state`.
-    pub fn new(old: &Room, state: &RoomState, wish: Wish<'_>) -> Result<Self> {
-        let Wish { user, version, rules, .. } = &wish;
-        let mut creators = BTreeSet::from([(*user).to_owned()]);
-        if rules.authorization.additional_room_creators {
-            creators.extend(wish.additional_creators.iter().cloned());
+impl<'a> Wish<'a> {
+    /// The wish of `user` for a room of this version.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::UnsupportedRoomVersion`](crate::error::Kind::UnsupportedRoomVersion)
+    pub fn new(user: &'a UserId, version: RoomVersionId, additional_creators: Vec<OwnedUserId>) -> Result<Self> {
+        let rules = room_version::rules(&version)?;
+        let mut additional_creators = BTreeSet::from_iter(additional_creators);
+        additional_creators.remove(user);
+        if !rules.authorization.additional_room_creators {
+            additional_creators.clear();
         }
-        let create =
-            Intent::state(user, StateEventType::RoomCreate, "", &create_content(old, state, &wish, &creators)?)?;
-        let levels = levels_after(old, state, rules, &creators);
+        Ok(Self { user, version, rules, additional_creators })
+    }
+
+    /// The event that creates the room. Its content is that of the old room's, as far as it says what sort of room it is; the
+    /// `tombstone` is the last event of the old room.
+    pub fn create(&self, old: &Room, tombstone: Option<&EventId>) -> Result<Intent> {
+        let before = old.current().content::<Value>(&StateEventType::RoomCreate, "").unwrap_or_default();
+        let mut predecessor = json!({ "room_id": old.id });
+        if let Some(tombstone) = tombstone {
+            predecessor["event_id"] = json!(tombstone);
+        }
+        let mut content = json!({ "room_version": self.version, "predecessor": predecessor });
+        for key in ["type", "m.federate"] {
+            if let Some(value) = before.get(key) {
+                content[key] = value.clone();
+            }
+        }
+        if !self.rules.authorization.use_room_create_sender {
+            content["creator"] = json!(self.user);
+        }
+        if !self.additional_creators.is_empty() {
+            content["additional_creators"] = json!(self.additional_creators);
+        }
+        Intent::state(self.user, StateEventType::RoomCreate, "", &content)
+    }
+
+    /// What follows its creator's join in the room that replaces `old`, whose state is `state` with these power levels, when these
+    /// aliases lead there. The power levels come first, and again at the end if they may not let the one who upgrades do all of
+    /// this.
+    pub fn state(
+        &self,
+        old: &Room,
+        (state, levels): (&RoomState, Option<Map<String, Value>>),
+        aliases: &BTreeSet<OwnedRoomAliasId>,
+    ) -> Result<Vec<Intent>> {
+        let Self { user, rules, .. } = self;
+        let mut creators = self.additional_creators.clone();
+        creators.insert((*user).to_owned());
+        let levels = levels_after(old, state, levels, (rules, &creators));
         let privileged = rules.authorization.explicitly_privilege_room_creators;
         // Until the room is furnished, the one who upgrades stands above everybody.
         let first = if privileged { levels.clone() } else { json!({ "users": { *user: highest(&levels) } }) };
         let place = |kind: StateEventType, content: &Value| Intent::state(user, kind, "", content);
 
-        let mut first_state = vec![place(StateEventType::RoomPowerLevels, &first)?];
-        if let Some(aliases) = canonical_alias(state, &wish.aliases) {
-            first_state.push(place(StateEventType::RoomCanonicalAlias, &aliases)?);
+        let mut intents = vec![place(StateEventType::RoomPowerLevels, &first)?];
+        if let Some(aliases) = canonical_alias(state, aliases) {
+            intents.push(place(StateEventType::RoomCanonicalAlias, &aliases)?);
         }
         let join_rules = state.content(&StateEventType::RoomJoinRules, "").unwrap_or_default();
-        first_state.push(place(StateEventType::RoomJoinRules, &join_rules_in(rules, join_rules))?);
+        intents.push(place(StateEventType::RoomJoinRules, &join_rules_in(rules, join_rules))?);
         for kind in MOVED {
             if let Some(event) = state.get(&kind, "").filter(|event| canonical_content(&event.content).is_ok()) {
-                first_state.push(Intent::state(user, kind, "", &event.content)?);
+                intents.push(Intent::state(user, kind, "", &event.content)?);
             }
         }
-        let mut rest = links_and_bans(state, user)?;
+        intents.extend(links_and_bans(state, user)?);
         if !privileged {
-            rest.push(place(StateEventType::RoomPowerLevels, &levels)?);
+            intents.push(place(StateEventType::RoomPowerLevels, &levels)?);
         }
-        Ok(Self { plan: Plan::ready(user, version.clone(), rules, create, first_state), rest })
+        Ok(intents)
     }
-}
 
-/// The content of the create event: that of the old room's, as far as it says what sort of room it is.
-fn create_content(old: &Room, state: &RoomState, wish: &Wish<'_>, creators: &BTreeSet<OwnedUserId>) -> Result<Value> {
-    let before = state.content::<Value>(&StateEventType::RoomCreate, "").unwrap_or_default();
-    let rules = &wish.rules.authorization;
-    let mut predecessor = json!({ "room_id": old.id });
-    if !rules.room_create_event_id_as_room_id {
-        let last = state.heads.first().ok_or_else(|| Error::internal(format_args!("room {} has no events", old.id)))?;
-        predecessor["event_id"] = json!(last);
-    }
-    let mut content = json!({ "room_version": wish.version, "predecessor": predecessor });
-    for key in ["type", "m.federate"] {
-        if let Some(value) = before.get(key) {
-            content[key] = value.clone();
+    /// Whether a room with this state, made by replacing `old`, is what is wished for.
+    pub fn is_met_by(&self, new: &Room, state: &RoomState, old: &RoomId) -> bool {
+        #[derive(Default, Deserialize)]
+        struct Content {
+            #[serde(default)]
+            additional_creators: BTreeSet<OwnedUserId>,
         }
+
+        let Some(create) = state.get(&StateEventType::RoomCreate, "") else { return false };
+        new.version == self.version
+            && create.sender == *self.user
+            && predecessor(&create.content).is_some_and(|room| room == *old)
+            && create.content_as::<Content>().unwrap_or_default().additional_creators == self.additional_creators
+            && state.is_joined(self.user)
     }
-    if !rules.use_room_create_sender {
-        content["creator"] = json!(wish.user);
-    }
-    let additional: Vec<_> = creators.iter().filter(|creator| *creator != wish.user).collect();
-    if !additional.is_empty() {
-        content["additional_creators"] = json!(additional);
-    }
-    Ok(content)
 }
 
 /// Join rules as rooms of the new version have them. What it does not know becomes the nearest thing that lets in fewer.

@@ -12,6 +12,26 @@ use tantivy::tokenizer::{AsciiFoldingFilter, Language, LowerCaser, RawTokenizer,
 /// The longest word that is indexed, in bytes; what is longer is no word that somebody would type.
 const LONGEST_WORD: usize = 128;
 
+/// What stands in front of a stem among the terms of a text, where no word has it.
+const STEM: char = '\u{1}';
+
+/// The shortest beginning of a word that is looked for, in characters: shorter ones would find nearly everything.
+const SHORTEST_BEGINNING: usize = 3;
+
+/// One of the things that a text has to have to be found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// At least one of these terms, of which the first is the word as it was typed, or, if it `goes_on`, a word that begins so.
+    Word {
+        /// The terms.
+        terms: Vec<String>,
+        /// Whether somebody may still be typing it.
+        goes_on: bool,
+    },
+    /// All of these terms, as far from each other as their numbers say.
+    Phrase(Vec<(usize, String)>),
+}
+
 /// How texts are taken apart.
 #[derive(Clone)]
 pub struct Analysis {
@@ -54,45 +74,90 @@ impl Analysis {
         Some(Self { stemmers, ..Self::without_stems() })
     }
 
-    /// Every term by which `text` can be found.
-    pub fn terms(&mut self, text: &str) -> Vec<String> {
-        let mut terms = Vec::new();
+    /// Every term by which `text` can be found, with its place among the words: those of one word share one, and characters of
+    /// scripts without spaces count as words.
+    pub fn terms(&mut self, text: &str) -> Vec<(usize, String)> {
+        let (mut terms, mut place) = (Vec::new(), 0);
         for part in parts(text) {
             match part {
-                Part::Word(word) => terms.extend(self.forms(word)),
+                Part::Word(word) => terms.extend(self.forms(word).into_iter().map(|form| (place, form))),
                 Part::Run(run) => {
                     let run = composed(run);
-                    terms.extend(run.chars().map(String::from));
-                    terms.extend(pairs(&run));
+                    terms.extend((place..).zip(run.chars().map(String::from)));
+                    terms.extend((place..).zip(pairs(&run)));
+                    // The last character has its place below.
+                    place += run.chars().count().saturating_sub(1);
                 }
-                Part::Emoji(emoji) => terms.push(emoji.to_owned()),
+                Part::Emoji(emoji) => terms.push((place, emoji.to_owned())),
             }
+            place += 1;
         }
         terms
     }
 
-    /// What a text has to have to be found by `query`: of each of these lists at least one term, the first being the best.
-    pub fn wanted(&mut self, query: &str) -> Vec<Vec<String>> {
-        let mut wanted = Vec::new();
-        for part in parts(query) {
-            match part {
-                Part::Word(word) => wanted.push(self.forms(word)),
-                Part::Run(run) => {
-                    let run = composed(run);
-                    match run.chars().nth(1) {
-                        None => wanted.push(vec![run.into_owned()]),
-                        Some(_) => wanted.extend(pairs(&run).map(|pair| vec![pair])),
-                    }
-                }
-                Part::Emoji(emoji) => wanted.push(vec![emoji.to_owned()]),
+    /// What a text has to have to be found by `query`. Words in quotation marks stand one after the other, as they are typed;
+    /// the last word of all may be the beginning of one.
+    pub fn wanted(&mut self, query: &str) -> Vec<Sought> {
+        let pieces: Vec<&str> = query.split(is_quotation_mark).collect();
+        let (mut wanted, last) = (Vec::new(), pieces.len() - 1);
+        for (number, piece) in pieces.into_iter().enumerate() {
+            // A quotation that does not end yet is none.
+            match number % 2 == 1 && number < last {
+                true => wanted.extend(self.phrase(piece)),
+                false => wanted.extend(parts(piece).filter_map(|part| self.sought(part))),
+            }
+            if number == last
+                && let Some(Part::Word(word)) = parts(piece).last()
+                && piece.ends_with(word)
+                && word.len() <= LONGEST_WORD
+                && word.chars().nth(SHORTEST_BEGINNING - 1).is_some()
+                && let Some(Sought::Word { goes_on, .. }) = wanted.last_mut()
+            {
+                *goes_on = true;
             }
         }
         wanted
     }
 
+    /// What a part of a query that is in no quotation marks asks for.
+    fn sought(&mut self, part: Part<'_>) -> Option<Sought> {
+        let terms = match part {
+            Part::Word(word) => self.sought_forms(word),
+            Part::Emoji(emoji) => vec![emoji.to_owned()],
+            Part::Run(run) => return self.phrase(run),
+        };
+        (!terms.is_empty()).then_some(Sought::Word { terms, goes_on: false })
+    }
+
+    /// What the words of a quotation ask for.
+    fn phrase(&mut self, quoted: &str) -> Option<Sought> {
+        let (mut terms, mut place) = (Vec::new(), 0);
+        for part in parts(quoted) {
+            match part {
+                Part::Word(word) => terms.extend(self.forms(word).into_iter().next().map(|word| (place, word))),
+                Part::Emoji(emoji) => terms.push((place, emoji.to_owned())),
+                Part::Run(run) => {
+                    let run = composed(run);
+                    let length = run.chars().count();
+                    match length {
+                        1 => terms.push((place, run.clone().into_owned())),
+                        _ => terms.extend((place..).zip(pairs(&run))),
+                    }
+                    place += length.saturating_sub(1);
+                }
+            }
+            place += 1;
+        }
+        match terms.len() {
+            0 => None,
+            1 => Some(Sought::Word { terms: terms.into_iter().map(|(_, term)| term).collect(), goes_on: false }),
+            _ => Some(Sought::Phrase(terms)),
+        }
+    }
+
     /// The pieces of `text`, as they are written there, for which a query that `wanted` came from finds it.
-    pub fn matching<'t>(&mut self, wanted: &[Vec<String>], text: &'t str) -> Vec<&'t str> {
-        let is_wanted = |term: &String| wanted.iter().any(|terms| terms.contains(term));
+    pub fn matching<'t>(&mut self, wanted: &[Sought], text: &'t str) -> Vec<&'t str> {
+        let is_wanted = |term: &String| wanted.iter().any(|sought| sought.names(term));
         let found = parts(text).filter(|part| match part {
             Part::Word(word) => self.forms(word).iter().any(is_wanted),
             Part::Run(run) => {
@@ -114,13 +179,30 @@ impl Analysis {
         decomposed.chars().filter(|character| !is_accent(*character)).flat_map(char::to_lowercase).collect()
     }
 
-    /// A word as it is looked up: itself and its stems.
+    /// A word as it is found: itself, and its stems where they differ from it, which are marked so that they are not taken for words.
     fn forms(&mut self, word: &str) -> Vec<String> {
+        let mut forms = self.stems(word);
+        for stem in forms.iter_mut().skip(1) {
+            stem.insert(0, STEM);
+        }
+        forms
+    }
+
+    /// A word as it is looked for: itself, and words with the same stems.
+    fn sought_forms(&mut self, word: &str) -> Vec<String> {
+        let mut forms = self.stems(word);
+        let marked = forms.iter().map(|stem| format!("{STEM}{stem}")).collect::<Vec<_>>();
+        forms.extend(marked);
+        forms
+    }
+
+    /// A word in lower case and without accents, and those of its stems that differ from it. None of a word that is too long.
+    fn stems(&mut self, word: &str) -> Vec<String> {
         if word.len() > LONGEST_WORD {
             return Vec::new();
         }
         let folded = self.folded(word);
-        let mut forms = vec![folded];
+        let mut stems = vec![folded];
         for stemmer in &mut self.stemmers {
             // Stems are those of the word as it is spelled.
             let stem = single(stemmer, &word.to_lowercase());
@@ -128,11 +210,24 @@ impl Analysis {
                 true => stem,
                 false => single(&mut self.folding, &stem),
             };
-            if !forms.contains(&stem) {
-                forms.push(stem);
+            if !stems.contains(&stem) {
+                stems.push(stem);
             }
         }
-        forms
+        stems
+    }
+}
+
+impl Sought {
+    /// Whether it asks for a term.
+    fn names(&self, term: &str) -> bool {
+        match self {
+            Self::Word { terms, goes_on } => {
+                let begins = terms.first().is_some_and(|word| term.starts_with(word.as_str()));
+                terms.iter().any(|own| own == term) || (*goes_on && begins)
+            }
+            Self::Phrase(terms) => terms.iter().any(|(_, own)| own == term),
+        }
     }
 }
 
@@ -169,6 +264,11 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
 /// A run in one spelling, however its characters were put together: half as wide, or in parts, as in the names of some files.
 fn composed(run: &str) -> Cow<'_, str> {
     ComposingNormalizerBorrowed::new_nfkc().normalize(run)
+}
+
+/// Whether a character begins or ends a quotation.
+fn is_quotation_mark(character: char) -> bool {
+    matches!(character, '"' | '\u{201C}' | '\u{201D}' | '\u{201E}' | '«' | '»')
 }
 
 fn pairs(run: &str) -> impl Iterator<Item = String> {
@@ -229,97 +329,4 @@ fn language(code: &str) -> Option<Language> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn analysis() -> Analysis {
-        Analysis::new(&["en".to_owned(), "de".to_owned()]).unwrap()
-    }
-
-    /// Whether `query` finds `text`.
-    fn finds(query: &str, text: &str) -> bool {
-        let mut analysis = analysis();
-        let (wanted, terms) = (analysis.wanted(query), analysis.terms(text));
-        !wanted.is_empty() && wanted.iter().all(|any| any.iter().any(|term| terms.contains(term)))
-    }
-
-    #[test]
-    fn texts_are_found_in_many_languages() {
-        let table = [
-            ("hello", "Hello, world!", true),
-            ("WORLD hello", "hello world", true),
-            ("hello moon", "hello world", false),
-            ("hell", "hello world", false),
-            ("Maus", "das Haus", false),
-            // Stems of two languages, and the word itself.
-            ("meeting", "we met; the meetings went well", true),
-            ("running", "runs every day", true),
-            ("Häuser", "das Haus", true),
-            ("hauser", "viele Häuser", true),
-            ("Straße", "die strasse", true),
-            ("cafe", "au café", true),
-            ("café", "CAFE", true),
-            ("Ёлка", "елка", true),
-            ("αθηνα", "Αθήνα", true),
-            ("שלום", "שָׁלוֹם עולם", true),
-            ("مرحبا", "مَرْحَبًا بالعالم", true),
-            ("हिन्दी", "यह हिन्दी है", true),
-            // No spaces between words.
-            ("日本", "私は日本語を話します", true),
-            ("東京", "京東", false),
-            ("語", "私は日本語を話します", true),
-            ("안녕", "안녕하세요", true),
-            ("สวัสดี", "สวัสดีครับ", true),
-            ("ガイド", "\u{30AB}\u{3099}イト\u{3099}", true),
-            ("ガイド", "ｶﾞｲﾄﾞ", true),
-            ("한글", "\u{1112}\u{1161}\u{11AB}\u{1100}\u{1173}\u{11AF}", true),
-            ("cafe", "ＣＡＦＥ", true),
-            ("🇫🇷", "in 🇫🇷🇩🇪", true),
-            ("🇫🇷", "in 🇩🇪", false),
-            ("release v2", "Release: v2.0", true),
-            ("👍", "done 👍🏽", true),
-            ("🎉", "done 👍", false),
-            ("4", "Message number 4", true),
-            ("foo_bar", "see foo-bar", true),
-        ];
-        for (query, text, expected) in table {
-            assert_eq!(finds(query, text), expected, "{query} in {text}");
-        }
-    }
-
-    #[test]
-    fn what_matches_is_given_as_it_is_written() {
-        let mut analysis = analysis();
-        let wanted = analysis.wanted("meeting cafe");
-        assert_eq!(analysis.matching(&wanted, "Meetings in the Café, meetings!"), ["Meetings", "Café", "meetings"]);
-        assert!(analysis.matching(&wanted, "nothing here").is_empty());
-    }
-
-    #[test]
-    fn unknown_languages_are_refused() {
-        assert!(Analysis::new(&["en".to_owned(), "tlh".to_owned()]).is_none());
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_is_indexed_is_found_by_its_own_words(text in "\\PC{0,40}") {
-            let mut analysis = analysis();
-            let terms = analysis.terms(&text);
-            for part in parts(&text) {
-                let wanted = analysis.wanted(part.text());
-                prop_assert!(wanted.iter().all(|any| any.iter().any(|term| terms.contains(term))), "{:?}", part);
-            }
-        }
-
-        #[test]
-        fn parts_are_pieces_of_the_text_in_order(text in "\\PC{0,40}") {
-            let mut rest = &*text;
-            for part in parts(&text) {
-                let at = rest.find(part.text()).unwrap();
-                rest = &rest[at + part.text().len()..];
-            }
-        }
-    }
-}
+mod tests;

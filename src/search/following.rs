@@ -1,40 +1,39 @@
 //! Follows the log and has the index know what happened.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use ruma::{OwnedEventId, OwnedRoomId, events::TimelineEventType};
 use tokio::{
+    sync::watch,
     task::spawn_blocking,
     time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
 
-use super::{
-    Search, Searching,
-    index::Text,
-    texts::{Content, content},
-};
+use super::{Search, Searching, changes::Edit};
 use crate::{
     error::{Error, Result},
-    rooms::{Room, TimelineEvent},
-    storage::{Order, Position, Snapshot},
-    streams::{Change, Log},
+    storage::Position,
+    streams::Log,
 };
 
 /// How many rows of the log are read at a time.
 const ROWS: usize = 512;
 
-/// How long what happens is gathered before it is read, unless somebody searches meanwhile.
-const GATHERING: Duration = Duration::from_secs(1);
+/// How long what happens is gathered before it is read and kept, unless somebody searches meanwhile: a commit of the index costs as
+/// much as some hundred messages, whatever is in it. A crash loses nothing, since the log is read again.
+const GATHERING: Duration = Duration::from_secs(30);
 
-/// How long what was read may wait to be kept, unless somebody searches meanwhile. A crash repeats it.
-const KEEPING: Duration = Duration::from_secs(10);
+/// How often it is looked whether so much has happened meanwhile that it is read at once.
+const GLANCE: Duration = Duration::from_secs(1);
 
-/// How many changes are kept at once at the latest.
-const MANY: usize = 20_000;
+/// How many changes are kept at once at the latest, so that they take little memory.
+const MANY: usize = 8_192;
 
 /// After how many rows without any text how far the index has come is kept.
 const QUIET: usize = 200_000;
+
+/// How long it has to be quiet before the index lets go of what it needs for writing.
+const QUIET_TIME: Duration = Duration::from_secs(60);
 
 /// How long files keep terms of what was taken back, at most about. They are written anew without these, which takes its time.
 const FORGETTING: Duration = Duration::from_secs(3600);
@@ -50,16 +49,10 @@ struct Course {
     unkept: usize,
     /// How many rows were read since something was kept.
     rows: usize,
-    /// When the first of them came.
-    since: Instant,
     /// When something was taken back that files still have terms of.
     stale: Option<Instant>,
-}
-
-/// What becomes of the index.
-enum Edit {
-    Add(Text),
-    Forget(OwnedEventId),
+    /// Whether the index has nothing in memory that is only there for writing.
+    rests: bool,
 }
 
 impl Search {
@@ -76,7 +69,7 @@ impl Search {
 impl Searching {
     async fn keep_following(&self) {
         let read = *self.reached.borrow();
-        let mut course = Course { read, unkept: 0, rows: 0, since: Instant::now(), stale: None };
+        let mut course = Course { read, unkept: 0, rows: 0, stale: None, rests: false };
         if let Err(cause) = self.prepare(&mut course).await {
             warn!(%cause, "the search index could not be checked");
         }
@@ -121,32 +114,45 @@ impl Searching {
         loop {
             wanted.mark_unchanged();
             self.catch_up(course).await?;
-            let asked = *wanted.borrow() > *self.reached.borrow();
-            if course.unkept > 0 && (asked || course.since.elapsed() >= KEEPING) || course.rows > QUIET {
+            if course.unkept > 0 || course.rows > QUIET {
                 self.keep(course).await?;
             }
-            if course.unkept == 0 {
-                self.reached.send_replace(course.read);
-            }
-            if course.unkept == 0 && course.stale.is_some_and(|since| since.elapsed() >= FORGETTING) {
+            self.reached.send_replace(course.read);
+            if course.stale.is_some_and(|since| since.elapsed() >= FORGETTING) {
                 let index = self.index.clone();
                 spawn_blocking(move || index.purge()).await.map_err(Error::internal)??;
-                course.stale = None;
+                (course.stale, course.rests) = (None, false);
             }
-            let rest = match (course.unkept, course.stale) {
-                (0, None) => Duration::MAX,
-                (0, Some(since)) => FORGETTING.saturating_sub(since.elapsed()),
-                _ => KEEPING.saturating_sub(course.since.elapsed()),
+            let nothing = match (course.rests, course.stale) {
+                (false, _) => QUIET_TIME,
+                (true, None) => Duration::MAX,
+                (true, Some(since)) => FORGETTING.saturating_sub(since.elapsed()),
             };
             tokio::select! {
                 grown = news.changed() => {
                     if grown.is_err() {
                         return Ok(());
                     }
-                    let _ = timeout(GATHERING, wanted.changed()).await;
+                    self.gather(course.read, &mut wanted).await;
                 }
                 _ = wanted.changed() => {}
-                () = sleep(rest) => {}
+                () = sleep(nothing) => {
+                    if !course.rests {
+                        let index = self.index.clone();
+                        spawn_blocking(move || index.rest()).await.map_err(Error::internal)??;
+                        course.rests = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until it is worth while to read the log from `read` on.
+    async fn gather(&self, read: Position, wanted: &mut watch::Receiver<Position>) {
+        let since = Instant::now();
+        while since.elapsed() < GATHERING && self.store.position().get() - read.get() < MANY as u64 {
+            if timeout(GLANCE, wanted.changed()).await.is_ok() {
+                return;
             }
         }
     }
@@ -162,9 +168,6 @@ impl Searching {
             };
             let (last, count) = (*last, rows.len());
             let edits = self.edits(&snapshot, rows).await?;
-            if course.unkept == 0 {
-                course.since = Instant::now();
-            }
             course.unkept += edits.len();
             if edits.iter().any(|edit| matches!(edit, Edit::Forget(_))) {
                 course.stale.get_or_insert_with(Instant::now);
@@ -178,52 +181,6 @@ impl Searching {
         }
     }
 
-    /// What these rows of the log mean for the index.
-    async fn edits(&self, snapshot: &Snapshot, rows: Vec<(Position, Change)>) -> Result<Vec<Edit>> {
-        let mut grown: BTreeMap<OwnedRoomId, Vec<Order>> = BTreeMap::new();
-        for (position, change) in rows {
-            if let Change::Event { room, .. } = change {
-                grown.entry(room).or_default().push(Order::Live(position));
-            }
-        }
-        let mut edits = Vec::new();
-        for (room_id, orders) in grown {
-            let room = self.rooms.room(&room_id).await?;
-            for event in self.rooms.events_at(snapshot, &room, &orders).await? {
-                edits.extend(self.edit(snapshot, &room, event).await?);
-            }
-        }
-        Ok(edits)
-    }
-
-    async fn edit(&self, snapshot: &Snapshot, room: &Room, found: TimelineEvent) -> Result<Option<Edit>> {
-        let TimelineEvent { order: Order::Live(order), header, event } = found else { return Ok(None) };
-        if event.kind == TimelineEventType::RoomRedaction {
-            let Some(redacted) = &event.redacts else { return Ok(None) };
-            let target = self.rooms.event(snapshot, room, redacted).await?;
-            let gone = target.filter(|target| target.header.redacted_by.is_some());
-            return Ok(gone.map(|gone| Edit::Forget(gone.event.id)));
-        }
-        let Some(Content { key, text, edits }) = content(&event).filter(|_| header.redacted_by.is_none()) else {
-            return Ok(None);
-        };
-        let (mut events, mut shown) = (vec![event.id], order);
-        if let Some(edited) = edits {
-            // An edit that counts is by the same person and of an event of the same type.
-            let original = self.rooms.event(snapshot, room, &edited).await?.filter(|original| {
-                original.event.sender == event.sender
-                    && original.event.kind == event.kind
-                    && !original.event.is_state()
-                    && original.header.redacted_by.is_none()
-            });
-            let Some(TimelineEvent { order: Order::Live(place), .. }) = original else { return Ok(None) };
-            events.push(edited);
-            shown = place;
-        }
-        let text = Text { events, room: room.id.clone(), order, shown, sender: event.sender, key, text };
-        Ok(Some(Edit::Add(text)))
-    }
-
     async fn make(&self, edits: Vec<Edit>) -> Result<()> {
         if edits.is_empty() {
             return Ok(());
@@ -232,10 +189,8 @@ impl Searching {
         let make = move || {
             edits.into_iter().try_for_each(|edit| match edit {
                 Edit::Add(text) => index.add(&mut analysis, text),
-                Edit::Forget(event) => {
-                    index.forget(&event);
-                    Ok(())
-                }
+                Edit::Replace(text) => index.replace(&mut analysis, text),
+                Edit::Forget(event) => index.forget(&event),
             })
         };
         spawn_blocking(make).await.map_err(Error::internal)?
@@ -244,7 +199,7 @@ impl Searching {
     async fn keep(&self, course: &mut Course) -> Result<()> {
         let (index, read) = (self.index.clone(), course.read);
         spawn_blocking(move || index.commit(read)).await.map_err(Error::internal)??;
-        (course.unkept, course.rows) = (0, 0);
+        (course.unkept, course.rows, course.rests) = (0, 0, false);
         self.reached.send_replace(read);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The full-text index on the disk: which terms stand where. It holds no texts and can be made anew at any time.
 
+mod query;
+
 use std::{
     cmp::Reverse,
     collections::BTreeSet,
@@ -11,15 +13,19 @@ use std::{
 use ruma::{EventId, OwnedEventId, OwnedRoomId, OwnedUserId, RoomId, UserId};
 use tantivy::{
     Directory, Index as Tantivy, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, TantivyError, Term,
+    collector::DocSetCollector,
+    index::IndexSettings,
     indexer::IndexWriterOptions,
-    query::{BooleanQuery, ConstScoreQuery, Occur, Query, TermQuery, TermSetQuery},
+    query::{BooleanQuery, Occur, TermQuery, TermSetQuery},
     schema::{FAST, Field, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions},
+    store::Compressor,
     tokenizer::{PreTokenizedString, Token},
 };
 use tracing::{debug, warn};
 
+use self::query::without_rank;
 use super::{
-    analysis::Analysis,
+    analysis::{Analysis, Sought},
     matches::{Match, Matches, Scopes},
     rooms_found::RoomsFound,
 };
@@ -30,15 +36,10 @@ use crate::{
 
 /// How the folder of the index within the search folder begins, before the languages. Another number for every change of what is
 /// indexed or how, so that an older index is dropped and made anew.
-const VERSION: &str = "v2";
+const VERSION: &str = "v3";
 
 /// How much of what is new may wait in memory before it becomes a file, in bytes: the least that the library takes.
 const MEMORY: usize = 15_000_000;
-
-/// How much a word counts as it was typed, and as one of its stems. Whole numbers, which add up alike wherever they stand, and none
-/// that depend on what else there is, so that pages follow each other exactly.
-const EXACT: f32 = 4.0;
-const STEM: f32 = 1.0;
 
 /// What part of an event a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,14 +57,18 @@ pub enum Key {
 /// A text to be found.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// The events with which it goes: the one that has it, and the message of which that is an edit.
-    pub events: Vec<OwnedEventId>,
+    /// The event that has it.
+    pub event: OwnedEventId,
+    /// The message of which that is an edit.
+    pub edited: Option<OwnedEventId>,
     /// The room.
     pub room: OwnedRoomId,
     /// The place of the event that has it, which decides who may find it.
     pub order: Position,
     /// The place of the event that is shown when this is found: for an edit that of the message.
     pub shown: Position,
+    /// The place of the edit that replaces it, for those who may see that.
+    pub until: Option<Position>,
     /// Who wrote it.
     pub sender: OwnedUserId,
     /// What it is.
@@ -75,8 +80,8 @@ pub struct Text {
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// Of each of these lists at least one term.
-    pub terms: Vec<Vec<String>>,
+    /// All of these.
+    pub terms: Vec<Sought>,
     /// In which parts of events.
     pub keys: Vec<Key>,
     /// By these people, if not by anybody.
@@ -112,6 +117,8 @@ pub struct Hit {
     pub room: OwnedRoomId,
     /// The place of the event to show for it.
     pub shown: Position,
+    /// The place of the event that has the text: the same one, or the edit of it that shows.
+    pub order: Position,
     /// How well it matches; more is better.
     pub rank: u32,
 }
@@ -119,16 +126,20 @@ pub struct Hit {
 /// The index, for one writer and many readers. Everything here may block.
 pub struct Index {
     fields: Fields,
+    index: Tantivy,
     reader: IndexReader,
-    writer: Mutex<IndexWriter>,
+    /// Made when there is something to write, since it takes some megabytes and threads of its own.
+    writer: Mutex<Option<IndexWriter>>,
 }
 
 #[derive(Clone, Copy)]
 struct Fields {
     event: Field,
+    edited: Field,
     room: Field,
     order: Field,
     shown: Field,
+    until: Field,
     sender: Field,
     key: Field,
     text: Field,
@@ -162,17 +173,17 @@ impl Index {
 
     fn in_directory(directory: impl Into<Box<dyn Directory>>) -> tantivy::Result<(Self, Position)> {
         let (schema, fields) = schema();
-        let index = Tantivy::open_or_create(directory, schema)?;
+        // No texts are kept, so that there is nothing to compress.
+        let settings = IndexSettings {
+            docstore_compression: Compressor::None,
+            docstore_compress_dedicated_thread: false,
+            ..IndexSettings::default()
+        };
+        let index = Tantivy::builder().schema(schema).settings(settings).open_or_create(directory)?;
         let payload = index.load_metas()?.payload;
         let reached = payload.and_then(|payload| payload.parse::<u64>().ok()).unwrap_or_default();
-        let options = IndexWriterOptions::builder()
-            .num_worker_threads(1)
-            .memory_budget_per_thread(MEMORY)
-            .num_merge_threads(1)
-            .build();
-        let writer = Mutex::new(index.writer_with_options(options)?);
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        Ok((Self { fields, reader, writer }, reached.into()))
+        Ok((Self { fields, index, reader, writer: Mutex::default() }, reached.into()))
     }
 
     /// Adds a text; it can be found after [`Index::commit`].
@@ -183,21 +194,68 @@ impl Index {
     pub fn add(&self, analysis: &mut Analysis, text: Text) -> Result<()> {
         let fields = self.fields;
         let mut document = TantivyDocument::new();
-        text.events.iter().for_each(|event| document.add_text(fields.event, event));
+        document.add_text(fields.event, &text.event);
+        if let Some(edited) = &text.edited {
+            document.add_text(fields.edited, edited);
+        }
         document.add_text(fields.room, &text.room);
         document.add_u64(fields.order, text.order.get());
         document.add_u64(fields.shown, text.shown.get());
+        if let Some(until) = text.until {
+            document.add_u64(fields.until, until.get());
+        }
         document.add_text(fields.sender, &text.sender);
         document.add_text(fields.key, text.key.name());
         let token = |(position, text)| Token { position, text, ..Token::default() };
-        let tokens = analysis.terms(&text.text).into_iter().enumerate().map(token).collect();
+        let tokens = analysis.terms(&text.text).into_iter().map(token).collect();
         document.add_pre_tokenized_text(fields.text, PreTokenizedString { text: String::new(), tokens });
-        self.lock().add_document(document).map(drop).map_err(Error::internal)
+        self.write(|writer| writer.add_document(document).map(drop)).map_err(Error::internal)
     }
 
-    /// Has everything that goes with an event forgotten, after [`Index::commit`].
-    pub fn forget(&self, event: &EventId) {
-        self.lock().delete_term(Term::from_field_text(self.fields.event, event.as_str()));
+    /// Adds a text in place of what there is of its event.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn replace(&self, analysis: &mut Analysis, text: Text) -> Result<()> {
+        let event = Term::from_field_text(self.fields.event, text.event.as_str());
+        self.write(|writer| Ok(writer.delete_term(event))).map_err(Error::internal)?;
+        self.add(analysis, text)
+    }
+
+    /// Has an event and all its edits forgotten, after [`Index::commit`].
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn forget(&self, event: &EventId) -> Result<()> {
+        let terms = [self.fields.event, self.fields.edited].map(|field| Term::from_field_text(field, event.as_str()));
+        let forget = |writer: &mut IndexWriter| {
+            for term in terms {
+                writer.delete_term(term);
+            }
+            Ok(())
+        };
+        self.write(forget).map_err(Error::internal)
+    }
+
+    /// The place of the message of which an event is an edit, if the index knows it as one.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn edited_by(&self, event: &EventId) -> Result<Option<Position>> {
+        let term = Term::from_field_text(self.fields.event, event.as_str());
+        let query = TermQuery::new(term, IndexRecordOption::Basic);
+        let look = || -> tantivy::Result<Option<Position>> {
+            let searcher = self.reader.searcher();
+            let Some(found) = searcher.search(&query, &DocSetCollector)?.into_iter().next() else { return Ok(None) };
+            let columns = searcher.segment_reader(found.segment_ord).fast_fields();
+            let value = |name| Ok::<_, TantivyError>(columns.u64(name)?.first(found.doc_id));
+            let (order, shown) = (value("order")?, value("shown")?);
+            Ok(shown.filter(|_| shown != order).map(Position::from))
+        };
+        look().map_err(Error::internal)
     }
 
     /// Keeps what was added and forgotten, which makes the index one of everything up to `reached`.
@@ -206,15 +264,22 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn commit(&self, reached: Position) -> Result<()> {
-        let commit = || -> tantivy::Result<()> {
-            let mut writer = self.lock();
+        let commit = |writer: &mut IndexWriter| {
             let mut commit = writer.prepare_commit()?;
             commit.set_payload(&reached.to_string());
-            commit.commit()?;
-            drop(writer);
-            self.reader.reload()
+            commit.commit().map(drop)
         };
-        commit().map_err(Error::internal)
+        self.write(commit).and_then(|()| self.reader.reload()).map_err(Error::internal)
+    }
+
+    /// Lets go of what is only there for writing. What was not committed is lost.
+    ///
+    /// # Errors
+    ///
+    /// If files could not be merged.
+    pub fn rest(&self) -> Result<()> {
+        let writer = self.lock().take();
+        writer.map_or(Ok(()), IndexWriter::wait_merging_threads).map_err(Error::internal)
     }
 
     /// Those of `rooms` in which something is found, wherever it stands.
@@ -259,7 +324,10 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn rollback(&self) -> Result<()> {
-        self.lock().rollback().map(drop).map_err(Error::internal)
+        match &mut *self.lock() {
+            Some(writer) => writer.rollback().map(drop).map_err(Error::internal),
+            None => Ok(()),
+        }
     }
 
     /// Whether all files are as they were written.
@@ -268,8 +336,7 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn is_whole(&self) -> Result<bool> {
-        let index = self.lock().index().clone();
-        index.validate_checksum().map(|damaged| damaged.is_empty()).map_err(Error::internal)
+        self.index.validate_checksum().map(|damaged| damaged.is_empty()).map_err(Error::internal)
     }
 
     /// Throws everything away.
@@ -278,7 +345,7 @@ impl Index {
     ///
     /// If the disk fails.
     pub fn clear(&self) -> Result<()> {
-        self.lock().delete_all_documents().map_err(Error::internal)?;
+        self.write(|writer| writer.delete_all_documents()).map_err(Error::internal)?;
         self.commit(Position::ZERO)
     }
 
@@ -289,53 +356,23 @@ impl Index {
     /// If the disk fails.
     pub fn purge(&self) -> Result<()> {
         let purge = || -> tantivy::Result<()> {
-            let index = self.lock().index().clone();
-            let stale = index.searchable_segment_metas()?.into_iter().filter(|segment| segment.num_deleted_docs() > 0);
+            let mut stale = self.index.searchable_segment_metas()?;
+            stale.retain(|segment| segment.num_deleted_docs() > 0);
+            if stale.is_empty() {
+                return Ok(());
+            }
             for segment in stale {
                 // Texts may be added meanwhile. A segment that is being merged already loses what was forgotten thereby.
-                let merging = self.lock().merge(&[segment.id()]);
+                let merging = self.write(|writer| Ok(writer.merge(&[segment.id()])))?;
                 if let Err(cause) = merging.wait() {
                     debug!(%cause, "a part of the search index is not written anew this time");
                 }
             }
             self.reader.reload()?;
-            let collecting = self.lock().garbage_collect_files();
+            let collecting = self.write(|writer| Ok(writer.garbage_collect_files()))?;
             collecting.wait().map(drop)
         };
         purge().map_err(Error::internal)
-    }
-
-    /// The words, and what does not depend on the searcher.
-    fn matching(&self, wanted: &Wanted) -> Box<dyn Query> {
-        let Wanted { terms, keys, senders, not_senders, ignored } = wanted;
-        let mut parts: Vec<(Occur, Box<dyn Query>)> = Vec::new();
-        for any in terms {
-            let term = |(place, text): (usize, &String)| {
-                let term = Term::from_field_text(self.fields.text, text);
-                let query = Box::new(TermQuery::new(term, IndexRecordOption::Basic));
-                let score = if place == 0 { EXACT } else { STEM };
-                (Occur::Should, Box::new(ConstScoreQuery::new(query, score)) as Box<dyn Query>)
-            };
-            parts.push((Occur::Must, Box::new(BooleanQuery::new(any.iter().enumerate().map(term).collect()))));
-        }
-        let keys = keys.iter().map(|key| Term::from_field_text(self.fields.key, key.name()));
-        parts.push((Occur::Must, without_rank(TermSetQuery::new(keys))));
-        let sender = |user: &OwnedUserId| self.sender(user);
-        if let Some(senders) = senders {
-            parts.push((Occur::Must, without_rank(TermSetQuery::new(senders.iter().map(sender)))));
-        }
-        if !not_senders.is_empty() {
-            parts.push((Occur::MustNot, Box::new(TermSetQuery::new(not_senders.iter().map(sender)))));
-        }
-        if !ignored.is_empty() {
-            let messages = [Key::Body, Key::File].map(|key| Term::from_field_text(self.fields.key, key.name()));
-            let theirs = BooleanQuery::intersection(vec![
-                Box::new(TermSetQuery::new(messages)),
-                Box::new(TermSetQuery::new(ignored.iter().map(sender))),
-            ]);
-            parts.push((Occur::MustNot, Box::new(theirs)));
-        }
-        Box::new(BooleanQuery::new(parts))
     }
 
     fn room(&self, room: &RoomId) -> Term {
@@ -346,8 +383,22 @@ impl Index {
         Term::from_field_text(self.fields.sender, user.as_str())
     }
 
+    /// Does something with the writer, which is made if there is none.
+    fn write<T>(&self, work: impl FnOnce(&mut IndexWriter) -> tantivy::Result<T>) -> tantivy::Result<T> {
+        let mut place = self.lock();
+        if place.is_none() {
+            let options = IndexWriterOptions::builder()
+                .num_worker_threads(1)
+                .memory_budget_per_thread(MEMORY)
+                .num_merge_threads(1)
+                .build();
+            *place = Some(self.index.writer_with_options(options)?);
+        }
+        place.as_mut().map_or_else(|| Err(broken()), work)
+    }
+
     /// The library keeps the index whole, so that a panic elsewhere has broken nothing.
-    fn lock(&self) -> MutexGuard<'_, IndexWriter> {
+    fn lock(&self) -> MutexGuard<'_, Option<IndexWriter>> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -366,23 +417,22 @@ impl Key {
 fn schema() -> (Schema, Fields) {
     let mut schema = Schema::builder();
     // The terms come ready-made, so that the name of an analyser is never looked up.
-    let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::Basic).set_tokenizer("raw");
+    let indexing = TextFieldIndexing::default().set_tokenizer("raw");
+    // Places are there for what stands in quotation marks.
+    let indexing = indexing.set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let indexing = indexing.set_fieldnorms(false);
     let fields = Fields {
         event: schema.add_text_field("event", STRING),
+        edited: schema.add_text_field("edited", STRING),
         room: schema.add_text_field("room", STRING | FAST),
         order: schema.add_u64_field("order", FAST),
         shown: schema.add_u64_field("shown", FAST),
+        until: schema.add_u64_field("until", FAST),
         sender: schema.add_text_field("sender", STRING),
         key: schema.add_text_field("key", STRING),
         text: schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing)),
     };
     (schema.build(), fields)
-}
-
-/// A condition that says nothing about how well something matches.
-fn without_rank(query: impl Query) -> Box<dyn Query> {
-    Box::new(ConstScoreQuery::new(Box::new(query), 0.0))
 }
 
 /// Keeps the first `limit` of those that are behind where one goes on, in order.
@@ -409,7 +459,7 @@ fn hit(searcher: &Searcher, found: Match) -> tantivy::Result<Hit> {
     let number = rooms.term_ords(found.address.doc_id).next().ok_or_else(broken)?;
     rooms.ord_to_str(number, &mut room)?;
     let room = OwnedRoomId::try_from(room).map_err(|_| broken())?;
-    Ok(Hit { room, shown: found.shown.into(), rank: found.rank })
+    Ok(Hit { room, shown: found.shown.into(), order: found.order.into(), rank: found.rank })
 }
 
 fn broken() -> TantivyError {

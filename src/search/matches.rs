@@ -1,4 +1,4 @@
-//! Collects what is found of what the searcher may see: each message once, however many of its edits are found with it.
+//! Collects what is found of what the searcher may see: each message once, by the text that it shows to them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,6 +28,8 @@ pub struct Matches(pub Arc<Scopes>);
 pub struct Match {
     /// The place of the event to show.
     pub shown: u64,
+    /// The place of the event that has the text.
+    pub order: u64,
     /// How well it matches; more is better.
     pub rank: u32,
     /// Where the index has it.
@@ -41,6 +43,7 @@ pub struct MatchesOfSegment {
     rooms: Option<StrColumn>,
     order: Column<u64>,
     shown: Column<u64>,
+    until: Column<u64>,
     /// The names of the rooms by their numbers here; `None` for those that may not be looked at.
     known: HashMap<u64, Option<OwnedRoomId>>,
     found: Vec<Match>,
@@ -58,6 +61,7 @@ impl Collector for Matches {
             rooms: columns.str("room")?,
             order: columns.u64("order")?,
             shown: columns.u64("shown")?,
+            until: columns.u64("until")?,
             known: HashMap::new(),
             found: Vec::new(),
         })
@@ -81,13 +85,15 @@ impl SegmentCollector for MatchesOfSegment {
 
     fn collect(&mut self, document: DocId, score: Score) {
         let (Some(order), Some(shown)) = (self.order.first(document), self.shown.first(document)) else { return };
+        let until = self.until.first(document);
         let Some(stretches) = self.stretches(document) else { return };
-        // Of an edit both have to be open to the reader, itself and the message.
+        // Of an edit both have to be open to the reader, itself and the message. A text that was edited away is one only for those
+        // who may not see the edit.
         let is_open = |place: u64| stretches.iter().any(|stretch| stretch.contains(Order::Live(Position::from(place))));
-        if is_open(order) && (shown == order || is_open(shown)) {
+        if is_open(order) && (shown == order || is_open(shown)) && !until.is_some_and(is_open) {
             // Scores are sums of small whole numbers.
             let (rank, address) = (score as u32, DocAddress::new(self.segment, document));
-            self.found.push(Match { shown, rank, address });
+            self.found.push(Match { shown, order, rank, address });
         }
     }
 

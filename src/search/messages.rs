@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use futures_util::future::try_join_all;
 use ruma::{
     OwnedRoomId, OwnedUserId, UInt, UserId,
     api::client::{
@@ -22,6 +23,7 @@ use tokio::task::spawn_blocking;
 
 use super::{
     Search, Searching,
+    analysis::Sought,
     index::{From, Hit, Key, Wanted},
     matches::Scopes,
     page_token::{Group, PageToken},
@@ -45,12 +47,17 @@ const MOST: usize = 100;
 /// How many neighbours of a result are given at most on each side.
 const NEIGHBOURS: u64 = 50;
 
+/// Of how many rooms it is read at once what the searcher may see.
+const AT_ONCE: usize = 64;
+
 /// How often the index is asked for more when what it found is filtered out.
 const ROUNDS: usize = 20;
 
 /// An event that was found.
 struct Match {
     event: TimelineEvent,
+    /// The text by which it was found.
+    text: String,
     rank: u32,
     /// Where the search goes on after it.
     beyond: From,
@@ -106,6 +113,11 @@ impl Searching {
         }
         let mut terms = self.analysis.clone().wanted(&criteria.search_term);
         terms.truncate(TERMS);
+        for sought in &mut terms {
+            if let Sought::Phrase(words) = sought {
+                words.truncate(TERMS);
+            }
+        }
         let key = |key: &SearchKeys| match key {
             SearchKeys::ContentBody => Ok(vec![Key::Body, Key::File]),
             SearchKeys::ContentName => Ok(vec![Key::Name]),
@@ -144,10 +156,12 @@ impl Searching {
             let found = spawn_blocking(find).await.map_err(Error::internal)??;
             page.count = found.count;
             let exhausted = found.hits.len() < limit;
-            for hit in found.hits {
-                from = beyond(from, &hit);
-                page.results.extend(self.result(&snapshot, criteria, &viewers, hit, from).await?);
+            let results = found.hits.iter().map(|hit| self.result(&snapshot, criteria, &viewers, hit));
+            for (hit, result) in found.hits.iter().zip(try_join_all(results).await?) {
+                from = beyond(from, hit);
+                page.results.extend(result.map(|(event, text)| Match { event, text, rank: hit.rank, beyond: from }));
                 if page.results.len() == limit {
+                    // Also where nothing follows, as clients know it from other servers.
                     page.next = Some(from);
                     return Ok(page);
                 }
@@ -187,23 +201,26 @@ impl Searching {
     ) -> Result<BTreeMap<OwnedRoomId, Viewer>> {
         let (index, asked) = (self.index.clone(), wanted.clone());
         let found = spawn_blocking(move || index.rooms_with(&asked, &rooms)).await.map_err(Error::internal)??;
+        let (found, ignored) = (Vec::from_iter(found), &ignored);
         let mut viewers = BTreeMap::new();
-        for room in found {
-            let viewer = self.rooms.viewer_ignoring(snapshot, &room, user, ignored.clone()).await?;
-            viewers.insert(room, viewer);
+        for some in found.chunks(AT_ONCE) {
+            let loading = some.iter().map(|room| async move {
+                let viewer = self.rooms.viewer_ignoring(snapshot, room, user, ignored.clone()).await?;
+                Ok::<_, Error>((room.clone(), viewer))
+            });
+            viewers.extend(try_join_all(loading).await?);
         }
         Ok(viewers)
     }
 
-    /// The event that was found, if it is still there for the searcher and passes the filter.
+    /// The event that was found and the text that it shows, if it is still there for the searcher and passes the filter.
     async fn result(
         &self,
         snapshot: &Snapshot,
         criteria: &Criteria,
         viewers: &BTreeMap<OwnedRoomId, Viewer>,
-        hit: Hit,
-        beyond: From,
-    ) -> Result<Option<Match>> {
+        hit: &Hit,
+    ) -> Result<Option<(TimelineEvent, String)>> {
         let (Some(viewer), room) = (viewers.get(&hit.room), self.rooms.room(&hit.room).await?) else {
             return Ok(None);
         };
@@ -213,7 +230,21 @@ impl Searching {
                 && viewer.may_see(found.order, &found.event)
                 && event_filter::passes(&criteria.filter, &found.event)
         });
-        Ok(visible.map(|event| Match { event, rank: hit.rank, beyond }))
+        let Some(event) = visible else { return Ok(None) };
+        let edit = match event.event.is_state() {
+            true => None,
+            false => self.rooms.newest_edit(snapshot, &room, &event.event.id, viewer).await?,
+        };
+        if edit.unwrap_or(event.order) != Order::Live(hit.order) {
+            // The reader sees another text.
+            return Ok(None);
+        }
+        let shows = match edit {
+            Some(edit) => self.rooms.events_at(snapshot, &room, &[edit]).await?.pop(),
+            None => None,
+        };
+        let text = content(&shows.as_ref().unwrap_or(&event).event).map(|content| content.text);
+        Ok(Some((event, text.unwrap_or_default())))
     }
 
     /// Renders the results, each with what stands around it.
@@ -223,28 +254,19 @@ impl Searching {
         reader: Reader<'_>,
         criteria: &Criteria,
         results: Vec<Match>,
-        terms: &[Vec<String>],
+        terms: &[Sought],
     ) -> Result<()> {
-        let mut readings: BTreeMap<OwnedRoomId, Reading> = BTreeMap::new();
+        let rooms: BTreeSet<OwnedRoomId> = results.iter().map(|found| found.event.event.room_id.clone()).collect();
+        let readings = self.readings(reader, rooms).await?;
         let (mut highlights, mut analysis) = (BTreeSet::new(), self.analysis.clone());
-        let mut places = Vec::new();
-        for Match { event, rank, beyond } in results {
-            let id = &event.event.room_id;
-            if !readings.contains_key(id) {
-                match self.rooms.read(id, reader.user).await {
-                    Ok(reading) => drop(readings.insert(id.clone(), reading)),
-                    // Forgotten since.
-                    Err(error) if error.kind == Kind::Forbidden => continue,
-                    Err(error) => return Err(error),
-                }
-            }
-            let Some(reading) = readings.get(id) else { continue };
-            if let Some(found) = content(&event.event) {
-                highlights.extend(analysis.matching(terms, &found.text).into_iter().map(str::to_lowercase));
-            }
-            places.push((event.event.clone(), beyond));
-            answer.results.push(self.rendered(reading, reader, criteria, &event, rank).await?);
+        let (mut places, mut rendering) = (Vec::new(), Vec::new());
+        for Match { event, text, rank, beyond } in &results {
+            let Some(reading) = readings.get(&event.event.room_id) else { continue };
+            highlights.extend(analysis.matching(terms, text).into_iter().map(str::to_lowercase));
+            places.push((event.event.clone(), *beyond));
+            rendering.push(self.rendered(reading, reader, criteria, event, *rank));
         }
+        answer.results = try_join_all(rendering).await?;
         answer.highlights = highlights.into_iter().collect();
         group(answer, criteria, &places);
         if criteria.include_state == Some(true) {
@@ -254,6 +276,20 @@ impl Searching {
             }
         }
         Ok(())
+    }
+
+    /// The rooms as the reader may read them now, without those that they have forgotten since.
+    async fn readings(
+        &self,
+        reader: Reader<'_>,
+        rooms: BTreeSet<OwnedRoomId>,
+    ) -> Result<BTreeMap<OwnedRoomId, Reading>> {
+        let readings = rooms.into_iter().map(async |room| match self.rooms.read(&room, reader.user).await {
+            Ok(reading) => Ok(Some((room, reading))),
+            Err(error) if error.kind == Kind::Forbidden => Ok(None),
+            Err(error) => Err(error),
+        });
+        Ok(try_join_all(readings).await?.into_iter().flatten().collect())
     }
 
     async fn rendered(

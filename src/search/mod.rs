@@ -4,6 +4,7 @@
 //! time. It says where words stand; what the searcher may see of that, `rooms` decides. People are found by their names.
 
 mod analysis;
+mod changes;
 mod following;
 mod index;
 mod matches;

@@ -100,6 +100,27 @@ impl Batch {
         self.hooks.push(Box::new(hook));
     }
 
+    /// Adds everything of another batch, whose slots come behind those of this one. Its hooks run first, and are given the
+    /// position of this one's slot 0.
+    pub fn absorb(&mut self, other: Self) {
+        let (start, slots) = (self.buffer.len(), self.slots);
+        let behind = |range: Range<usize>| range.start + start..range.end + start;
+        self.buffer.append(other.buffer, slots);
+        self.changes.extend(other.changes.into_iter().map(|change| match change {
+            Change::Put { family, key, value } => Change::Put { family, key: behind(key), value: behind(value) },
+            Change::Delete { family, key } => Change::Delete { family, key: behind(key) },
+            Change::DeleteRange { family, start, end } => {
+                Change::DeleteRange { family, start: behind(start), end: behind(end) }
+            }
+        }));
+        self.expectations.extend(other.expectations.into_iter().map(|Expectation { family, key, value }| {
+            Expectation { family, key: behind(key), value: value.map(behind) }
+        }));
+        self.hooks.splice(..0, other.hooks);
+        self.slots += other.slots;
+        self.failure = self.failure.take().or(other.failure);
+    }
+
     /// Whether there is nothing to write and nothing to check.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.expectations.is_empty()
@@ -199,7 +220,7 @@ impl Batch {
     }
 
     /// How many positions the batch consumes.
-    pub(super) fn slot_count(&self) -> u16 {
+    pub fn slot_count(&self) -> u16 {
         self.slots
     }
 

@@ -65,6 +65,14 @@ impl Encoder {
         &mut self.bytes
     }
 
+    /// Appends what another buffer holds, whose slots come behind the first `slots`.
+    pub(super) fn append(&mut self, other: Self, slots: u16) {
+        let start = self.bytes.len();
+        self.bytes.extend(other.bytes);
+        let behind = |stamp: Stamp| Stamp { offset: start + stamp.offset, slot: slots + stamp.slot };
+        self.stamps.extend(other.stamps.into_iter().map(behind));
+    }
+
     /// The largest slot that waits for a position.
     pub(super) fn highest_slot(&self) -> Option<u16> {
         self.stamps.iter().map(|stamp| stamp.slot).max()

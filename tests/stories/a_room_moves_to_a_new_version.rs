@@ -137,3 +137,22 @@ async fn a_space_keeps_its_rooms_and_a_room_its_way_in() {
     let older = upgrade(&alice, &newer, json!({"new_version": "7"})).await;
     assert_eq!(state(&alice, &older, "m.room.join_rules").await["join_rule"], "invite");
 }
+
+#[tokio::test]
+async fn asking_again_after_a_lost_answer_leads_to_the_same_room() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let old = alice.create_room_with(json!({"room_version": "10"})).await;
+    let new = upgrade(&alice, &old, json!({"new_version": "11"})).await;
+    assert_eq!(upgrade(&alice, &old, json!({"new_version": "11"})).await, new);
+    let path = format!("rooms/{}/state/m.room.tombstone/?format=event", encode(&old));
+    let tombstone = alice.get(&path).await.expect_ok();
+    assert_eq!(tombstone["content"]["replacement_room"], new.as_str());
+    let create = state(&alice, &new, "m.room.create").await;
+    assert_eq!(create["predecessor"], json!({"room_id": old, "event_id": tombstone["event_id"]}));
+    let other = upgrade(&alice, &old, json!({"new_version": "12"})).await;
+    assert_ne!(other, new);
+    // People may speak in it as they did before the old room was closed.
+    let levels = state(&alice, &other, "m.room.power_levels").await;
+    assert_eq!((&levels["events_default"], &levels["invite"]), (&json!(0), &json!(0)));
+}

@@ -85,13 +85,9 @@ async fn what_is_taken_back_is_not_found_and_edits_are_found_as_the_message() {
     let first = alice.send_text(&room, "the keyword of the day").await;
     let second = alice.send_text(&room, "another keyword").await;
     alice.redact(&room, &first).await;
-    let edit = json!({
-        "msgtype": "m.text", "body": "* a better word",
-        "m.new_content": { "msgtype": "m.text", "body": "a better word" },
-        "m.relates_to": { "rel_type": "m.replace", "event_id": second },
-    });
-    let edit = alice.send_event(&room, "m.room.message", edit).await;
     assert_eq!(bodies(&search(&alice, "keyword", json!({})).await), ["another keyword"]);
+    let edit = edit(&alice, &room, &second, "a better word").await;
+    assert_eq!(search(&alice, "keyword", json!({})).await["count"], 0);
     let found = search(&alice, "better", json!({})).await;
     assert_eq!(found["results"][0]["result"]["event_id"], json!(second));
     alice.redact(&room, &edit).await;
@@ -101,6 +97,77 @@ async fn what_is_taken_back_is_not_found_and_edits_are_found_as_the_message() {
         .send_event(&room, "m.room.encrypted", json!({ "body": "keyword", "algorithm": "m.megolm.v1.aes-sha2" }))
         .await;
     assert_eq!(search(&alice, "keyword", json!({})).await["count"], 1);
+}
+
+/// Edits a message so that it says `text` instead.
+async fn edit(user: &User, room: &str, message: &str, text: &str) -> String {
+    let edit = json!({
+        "msgtype": "m.text", "body": format!("* {text}"), "m.new_content": { "msgtype": "m.text", "body": text },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": message },
+    });
+    user.send_event(room, "m.room.message", edit).await
+}
+
+#[tokio::test]
+async fn an_edited_message_is_found_by_what_it_says_now() {
+    let server = Server::start().await;
+    let (alice, bob) = (server.register("alice").await, server.register("bob").await);
+    let room = alice.create_room().await;
+    alice.invite(&room, &bob).await;
+    bob.join(&room).await;
+    let message = alice.send_text(&room, "meet on monday").await;
+    let count = async |user: &User, text: &str| search(user, text, json!({})).await["count"].clone();
+    assert_eq!(count(&alice, "monday").await, 1);
+    bob.leave(&room).await;
+    edit(&alice, &room, &message, "meet on tuesday").await;
+    let last = edit(&alice, &room, &message, "meet on wednesday").await;
+
+    let found = search(&alice, "wednesday", json!({})).await;
+    assert_eq!((&found["count"], &found["highlights"]), (&json!(1), &json!(["wednesday"])));
+    let result = &found["results"][0]["result"];
+    assert_eq!(result["event_id"], json!(message));
+    assert_eq!(result["unsigned"]["m.relations"]["m.replace"]["event_id"], json!(last));
+    assert_eq!(count(&alice, "meet").await, 1, "the edits are no hits of their own");
+    assert_eq!([count(&alice, "monday").await, count(&alice, "tuesday").await], [0, 0]);
+    // Who left before the edits sees the message as it was.
+    assert_eq!([count(&bob, "monday").await, count(&bob, "wednesday").await], [1, 0]);
+
+    alice.redact(&room, &last).await;
+    let counts =
+        async || [count(&alice, "monday").await, count(&alice, "tuesday").await, count(&alice, "wednesday").await];
+    assert_eq!(counts().await, [0, 1, 0]);
+    // An edit may leave nothing that could be found.
+    let empty = json!({
+        "msgtype": "m.image", "body": "*", "m.new_content": { "msgtype": "m.image" },
+        "m.relates_to": { "rel_type": "m.replace", "event_id": message },
+    });
+    let empty = alice.send_event(&room, "m.room.message", empty).await;
+    assert_eq!(counts().await, [0, 0, 0]);
+    alice.redact(&room, &empty).await;
+    assert_eq!(counts().await, [0, 1, 0]);
+    alice.redact(&room, &message).await;
+    assert_eq!(counts().await, [0, 0, 0]);
+    assert_eq!(count(&bob, "monday").await, 0);
+}
+
+#[tokio::test]
+async fn words_in_quotation_marks_stand_together_and_the_last_word_may_go_on() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room().await;
+    for text in ["the plum cake", "a cake with plums", "plumber"] {
+        alice.send_text(&room, text).await;
+    }
+    let recent = || json!({ "order_by": "recent" });
+    assert_eq!(bodies(&search(&alice, "\"plum cake\"", recent()).await), ["the plum cake"]);
+    assert_eq!(bodies(&search(&alice, "plum", recent()).await), ["plumber", "a cake with plums", "the plum cake"]);
+    assert_eq!(bodies(&search(&alice, "\"plum\"", recent()).await), ["the plum cake"]);
+    assert_eq!(bodies(&search(&alice, "plum ", recent()).await).len(), 2);
+    let typed = search(&alice, "cake pl", recent()).await;
+    assert_eq!(typed["count"], 0, "two letters begin too many words");
+    let typed = search(&alice, "cake plu", recent()).await;
+    assert_eq!((&typed["count"], &typed["highlights"]), (&json!(2), &json!(["cake", "plum", "plums"])));
+    assert_eq!(search(&alice, "plu cake", recent()).await["count"], 0);
 }
 
 /// Alice and Bob, who spoke of plums in two rooms: seven times in each, and Bob once in the first.

@@ -10,15 +10,12 @@ use crate::{
     rooms::{Room, Rooms, TimelineEvent, Viewer},
     storage::{
         Direction, KeyRange, Order, Snapshot,
-        schema::relations::{EDITS, PARENTS, RELATIONS},
+        schema::relations::{PARENTS, RELATIONS},
     },
 };
 
 /// The most references that are bundled; all of them can be asked for.
 const MOST_REFERENCES: usize = 1_000;
-
-/// How many edits are looked at at a time; the newest is almost always visible.
-const EDITS_AT_A_TIME: usize = 4;
 
 /// What is bundled with an event.
 #[derive(Clone, Debug, Default)]
@@ -83,7 +80,7 @@ impl Rooms {
         let mut bundle = Bundle::default();
         // An event that was taken back is not shown as somebody edited it before.
         if kinds.contains(&RelationType::Replacement.to_string()) && event.header.redacted_by.is_none() {
-            let newest = newest_edit(snapshot, &room.id, &event.event.id, viewer).await?;
+            let newest = self.newest_edit(snapshot, room, &event.event.id, viewer).await?;
             bundle.edit = self.events_at(snapshot, room, newest.as_slice()).await?.pop();
         }
         if kinds.contains(&RelationType::Reference.to_string()) {
@@ -139,32 +136,6 @@ async fn parents_among<'e>(
         kinds.entry(order).or_default().insert(kind);
     }
     Ok(kinds.into_iter().filter_map(|(order, kinds)| Some((by_place.remove(&order)?, kinds))).collect())
-}
-
-/// The place of the newest edit that the reader may see.
-async fn newest_edit(
-    snapshot: &Snapshot,
-    room_id: &RoomId,
-    event_id: &EventId,
-    viewer: &Viewer,
-) -> Result<Option<Order>> {
-    let mut rest = KeyRange::prefix((room_id, event_id));
-    loop {
-        let rows = EDITS.scan(snapshot, rest, Direction::Reverse, EDITS_AT_A_TIME).await?;
-        let exhausted = rows.len() < EDITS_AT_A_TIME;
-        let Some(((_, _, oldest, _), _)) = rows.last() else { return Ok(None) };
-        let oldest = *oldest;
-        let mut edits = rows.iter().map(|(_, edit)| edit);
-        let visible = |edit: &&_| {
-            let crate::storage::schema::relations::Newest { order, sender } = edit;
-            viewer.may_see_place(*order) && !viewer.ignored().contains(sender)
-        };
-        match edits.find(visible) {
-            Some(edit) => return Ok(Some(edit.order)),
-            None if exhausted => return Ok(None),
-            None => rest = KeyRange::prefix_before((room_id, event_id), oldest),
-        }
-    }
 }
 
 /// The events that refer to an event and that the reader may see and wants to, oldest first.

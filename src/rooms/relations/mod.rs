@@ -5,6 +5,7 @@
 //! may see an event is never in it; every reader asks their `Viewer`.
 
 mod bundles;
+mod edits;
 mod filter;
 mod listing;
 mod thread_fold;
@@ -18,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) use self::{bundles::Bundle, thread_fold::ThreadMemos};
 pub use self::{
+    edits::Neighbours,
     listing::{Relations, RelationsRequest},
     thread_list::{ThreadPage, ThreadsRequest},
 };

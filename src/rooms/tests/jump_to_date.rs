@@ -72,3 +72,31 @@ async fn what_a_person_may_not_see_is_jumped_over_however_much_it_is() {
     assert_eq!(found(&scene, "bob", BEGAN, Direction::Forward).await.unwrap(), "open");
     assert_eq!(found(&scene, "alice", BEGAN, Direction::Forward).await.unwrap(), "closed");
 }
+
+#[tokio::test]
+async fn a_time_in_the_middle_of_what_is_open_is_found_behind_all_that_is_closed() {
+    let scene = Scene::new(RoomVersionId::V12, "joined").await;
+    let room = scene.rooms.room(&scene.id).await.unwrap();
+    scene.join("bob").await;
+    for number in 0..200 {
+        say_at(&scene, "alice", BEGAN + number * 10, &format!("open {number}")).await;
+    }
+    scene.leave("bob").await;
+    // What a bridge brings in from long ago, between the times of two open events.
+    for _ in 0..9 {
+        let mut writer = scene.rooms.write(&room).await.unwrap();
+        for number in 0..500 {
+            let timestamp = Some(at(BEGAN + 1_001 + number % 9));
+            writer
+                .add(Intent { timestamp, ..Intent::message(&user("alice"), "m.room.message", text("closed")) })
+                .unwrap();
+        }
+        writer.commit().await.unwrap();
+    }
+    assert_eq!(found(&scene, "bob", BEGAN + 1_001, Direction::Forward).await.unwrap(), "open 101");
+    assert_eq!(found(&scene, "bob", BEGAN + 1_009, Direction::Reverse).await.unwrap(), "open 100");
+    scene.join("bob").await;
+    say_at(&scene, "alice", BEGAN + 1_012, "open again").await;
+    assert_eq!(found(&scene, "bob", BEGAN + 1_011, Direction::Forward).await.unwrap(), "open again");
+    assert_eq!(found(&scene, "bob", BEGAN + 1_001, Direction::Forward).await.unwrap(), "open 101");
+}

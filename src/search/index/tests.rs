@@ -21,9 +21,16 @@ impl Scene {
 
     /// A text at `order`, by which the event at `shown` is found.
     fn say(&mut self, text: &str, order: u64, shown: u64) {
-        let events = [order, shown].map(|place| format!("$event{place}").try_into().unwrap()).to_vec();
+        self.say_until(text, order, shown, None);
+    }
+
+    /// The same that an edit replaces.
+    fn say_until(&mut self, text: &str, order: u64, shown: u64, until: Option<u64>) {
+        let [event, edited] = [order, shown].map(|place| format!("$event{place}").try_into().unwrap());
         let text = Text {
-            events,
+            event,
+            edited: (order != shown).then_some(edited),
+            until: until.map(Position::from),
             room: owned_room_id!("!room:example.org"),
             order: order.into(),
             shown: shown.into(),
@@ -31,7 +38,7 @@ impl Scene {
             key: Key::Body,
             text: text.to_owned(),
         };
-        self.index.add(&mut self.analysis, text).unwrap();
+        self.index.replace(&mut self.analysis, text).unwrap();
     }
 
     /// The places that are found, and their number in all, of what stands from one place to another.
@@ -67,9 +74,11 @@ impl Scene {
 }
 
 #[test]
-fn a_message_counts_once_with_all_its_edits_and_only_where_it_may_be_seen() {
+fn a_message_is_found_by_the_text_that_the_searcher_sees() {
     let mut scene = Scene::new();
     scene.say("a plum", 5, 5);
+    scene.index.commit(5.into()).unwrap();
+    scene.say_until("a plum", 5, 5, Some(7));
     scene.say("two plums, a plum", 7, 5);
     scene.say("plum too", 6, 6);
     scene.index.commit(7.into()).unwrap();
@@ -78,6 +87,37 @@ fn a_message_counts_once_with_all_its_edits_and_only_where_it_may_be_seen() {
     assert_eq!(scene.find("plum", (6, 9), best, 10), (vec![6], 1), "the edit is of a message from before");
     assert_eq!(scene.find("two", (0, 6), best, 10), (vec![], 0), "the edit came after the end");
     assert_eq!(scene.find("plum", (0, 6), best, 10), (vec![6, 5], 2));
+    assert_eq!([7, 5].map(|place| scene.index.edited_by(&event(place)).unwrap()), [Some(5.into()), None]);
+
+    scene.say("a pear", 8, 5);
+    scene.say_until("two plums, a plum", 7, 5, Some(8));
+    scene.index.commit(8.into()).unwrap();
+    assert_eq!(scene.newest("plum"), (vec![6], 1));
+    assert_eq!(scene.newest("pear"), (vec![5], 1));
+    assert_eq!(scene.find("plum", (0, 7), best, 10), (vec![5, 6], 2));
+}
+
+fn event(place: u64) -> OwnedEventId {
+    format!("$event{place}").try_into().unwrap()
+}
+
+#[test]
+fn phrases_and_beginnings_are_found_in_their_order() {
+    let mut scene = Scene::new();
+    for (place, text) in
+        [(1, "plum cake"), (2, "cake of plums"), (3, "a cake, plum"), (4, "日本語"), (5, "日本と本語"), (6, "plumber")]
+    {
+        scene.say(text, place, place);
+    }
+    scene.index.commit(6.into()).unwrap();
+    assert_eq!(scene.newest("\"plum cake\""), (vec![1], 1));
+    assert_eq!(scene.newest("\"cake plum\""), (vec![3], 1));
+    assert_eq!(scene.newest("plu"), (vec![6, 3, 2, 1], 4));
+    assert_eq!(scene.newest("cake plu"), (vec![3, 2, 1], 3));
+    assert_eq!(scene.newest("plu cake"), (vec![], 0));
+    assert_eq!(scene.newest("日本語"), (vec![4], 1));
+    // Better the word as it was typed than another form of it, and that than one that only begins so.
+    assert_eq!(scene.find("plum", (0, 9), From::Behind(u32::MAX, u64::MAX), 10), (vec![3, 1, 2, 6], 4));
 }
 
 #[test]
@@ -98,7 +138,7 @@ fn what_is_forgotten_leaves_no_terms_behind() {
     scene.say("editedsecret", 3, 2);
     scene.index.commit(3.into()).unwrap();
     assert!(scene.has_term("secretword"));
-    scene.index.forget(&owned_event_id!("$event2"));
+    scene.index.forget(&owned_event_id!("$event2")).unwrap();
     scene.index.commit(4.into()).unwrap();
     assert_eq!(scene.newest("secretword"), (vec![], 0));
     scene.index.purge().unwrap();
@@ -119,6 +159,22 @@ fn what_is_set_back_or_cleared_is_not_found() {
     assert_eq!([scene.newest("kept").1, scene.newest("undone").1, scene.newest("plum").1], [1, 0, 1]);
     scene.index.clear().unwrap();
     assert_eq!([scene.newest("kept").1, scene.newest("plum").1], [0, 0]);
+}
+
+#[test]
+fn an_index_that_rested_goes_on() {
+    let mut scene = Scene::new();
+    assert!(scene.index.lock().is_none(), "who has nothing to write needs no writer");
+    scene.index.purge().unwrap();
+    scene.index.rest().unwrap();
+    assert!(scene.index.lock().is_none());
+    scene.say("kept", 1, 1);
+    scene.index.commit(1.into()).unwrap();
+    scene.index.rest().unwrap();
+    assert!(scene.index.lock().is_none());
+    scene.say("plum", 2, 2);
+    scene.index.commit(2.into()).unwrap();
+    assert_eq!([scene.newest("kept").1, scene.newest("plum").1], [1, 1]);
 }
 
 #[test]

@@ -98,6 +98,52 @@ async fn pending_positions_become_the_positions_of_the_commit() {
 }
 
 #[tokio::test]
+async fn a_batch_that_absorbed_another_is_both_or_nothing() {
+    on_every_engine(async |store| {
+        let room = room_id!("!a:example.org");
+        let at_places = |from: u16, slots: u16| {
+            let mut batch = Batch::new();
+            batch.slots(slots);
+            for slot in 0..slots {
+                let at = Position::pending(slot);
+                EVENTS.put(&mut batch, (room, Order::Live(at)), &Stamped { at, value: (from + slot).to_string() });
+            }
+            batch
+        };
+        let calls = Arc::new(Mutex::new(Vec::new()));
+        let hook = |batch: &mut Batch, name: &'static str| {
+            let calls = calls.clone();
+            batch.on_visible(move |position| calls.lock().unwrap().push((name, position.get())));
+        };
+        let (mut one, mut two) = (at_places(0, 2), at_places(2, 3));
+        NAMES.expect(&mut two, ("a",), None);
+        NAMES.put(&mut one, ("a",), &"one".to_owned());
+        NAMES.delete(&mut two, ("a",));
+        NAMES.put(&mut two, ("b",), &"two".to_owned());
+        hook(&mut one, "one");
+        hook(&mut two, "two");
+        one.absorb(two);
+        assert_eq!(one.slot_count(), 5);
+        assert_eq!(store.commit(one).await.unwrap(), Position::from(1));
+        assert_eq!(store.position(), Position::from(5));
+        assert_eq!(*calls.lock().unwrap(), [("two", 1), ("one", 1)]);
+        let rows = EVENTS.scan(&store.snapshot(), KeyRange::all(), Direction::Forward, usize::MAX).await.unwrap();
+        let expected =
+            (1..=5u64).map(|at| ((room.to_owned(), live(at)), Stamped { at: at.into(), value: (at - 1).to_string() }));
+        assert_eq!(rows, expected.collect::<Vec<_>>());
+        assert_eq!(names(&store, KeyRange::all()).await, ["b"]);
+
+        let (mut three, mut four) = (naming("c", "three"), naming("d", "four"));
+        NAMES.expect(&mut four, ("b",), None);
+        NAMES.put(&mut three, ("e",), &"five".to_owned());
+        three.absorb(four);
+        assert_eq!(store.commit(three).await.unwrap_err().kind, Kind::Conflict);
+        assert_eq!(names(&store, KeyRange::all()).await, ["b"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_batch_without_slots_consumes_no_position() {
     on_every_engine(async |store| {
         put_name(&store, "a", "one").await;
