@@ -213,6 +213,12 @@ impl Searching {
                 && viewer.may_see(found.order, &found.event)
                 && event_filter::passes(&criteria.filter, &found.event)
         });
+        if let Some(found) = &visible {
+            let erasures = self.rooms.erasures(snapshot, &room, [&*found.event.sender]).await?;
+            if erasures.hide(viewer, found) {
+                return Ok(None);
+            }
+        }
         Ok(visible.map(|event| Match { event, rank: hit.rank, beyond }))
     }
 

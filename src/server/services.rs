@@ -24,7 +24,7 @@ use crate::{
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{Sessions, Users},
+    users::{GuestExpiry, Sessions, Users},
 };
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
@@ -35,6 +35,8 @@ pub struct Ready {
     pub admin: Admin,
     /// Whose memory of when devices were last seen is to be written now and then.
     pub(super) sessions: Sessions,
+    /// What ends guests in time.
+    pub(super) guest_expiry: GuestExpiry,
     /// Whose clock has to be kept, so that people appear as away and as gone in time.
     pub(super) presence: Presence,
     /// Which has to be swept now and then.
@@ -71,7 +73,9 @@ impl Ready {
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
             .with_user_belongings(encryption::USER_BELONGINGS)
             .with_appservices(&appservices);
-        let encryption = Encryption::new(&store, &notifier, &clock, &users).with_appservices(&appservices);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users)
+            .with_inboxes_of(usize::try_from(config.limits.device_inbox).unwrap_or(usize::MAX))
+            .with_appservices(&appservices);
         let media = media(&config, &store, &clock, &shutdown)?;
         let previews =
             Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());
@@ -103,6 +107,7 @@ impl Ready {
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
+            guest_expiry: users.guest_expiry.clone(),
             admin: Admin::new(&users, rooms.clone(), clock.clone()).with_bridges(bridges.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),
