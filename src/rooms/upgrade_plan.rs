@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    matrix::draft::canonical_content,
+    matrix::{draft::checked_content, event::Event},
 };
 
 /// The state that goes over as it is.
@@ -78,7 +78,7 @@ impl Replacement {
         let join_rules = state.content(&StateEventType::RoomJoinRules, "").unwrap_or_default();
         first_state.push(place(StateEventType::RoomJoinRules, &join_rules_in(rules, join_rules))?);
         for kind in MOVED {
-            if let Some(event) = state.get(&kind, "").filter(|event| canonical_content(&event.content).is_ok()) {
+            if let Some(event) = state.get(&kind, "").filter(|event| can_be_sent_again(event)) {
                 first_state.push(Intent::state(user, kind, "", &event.content)?);
             }
         }
@@ -147,6 +147,11 @@ fn canonical_alias(state: &RoomState, moving: &BTreeSet<OwnedRoomAliasId>) -> Op
     kept.as_object().is_some_and(|kept| !kept.is_empty()).then_some(kept)
 }
 
+/// Whether an event that came in by whatever rules could be sent today.
+fn can_be_sent_again(event: &Event) -> bool {
+    checked_content(&event.kind, event.is_state(), &event.content).is_ok()
+}
+
 /// The children of a space, the spaces that the room is in, and who is banned.
 fn links_and_bans(state: &RoomState, user: &UserId) -> Result<Vec<Intent>> {
     let links = children(state, false).into_iter().map(|(_, event)| event);
@@ -155,7 +160,7 @@ fn links_and_bans(state: &RoomState, user: &UserId) -> Result<Vec<Intent>> {
     let bans = state.of_kind(&StateEventType::RoomMember).map(|(_, event)| &**event);
     let bans = bans.filter(|event| event.membership() == Some(MembershipState::Ban));
     let mut intents = Vec::new();
-    for event in links.chain(parents).filter(|event| canonical_content(&event.content).is_ok()) {
+    for event in links.chain(parents).filter(|event| can_be_sent_again(event)) {
         let kind = event.kind.to_string().into();
         intents.push(Intent::state(user, kind, event.state_key.as_deref().unwrap_or_default(), &event.content)?);
     }

@@ -17,15 +17,19 @@ use crate::{
     matrix::signing::SigningKey,
     media::{Media, Previews},
     outgoing::Outgoing,
-    presence::{Patience, Presence},
+    presence::{self, Patience, Presence},
     rooms::{NoticeSettings, Rooms, Settings},
     search::{People, PeopleSettings, Search},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{GuestExpiry, Sessions, Users},
+    users::{GuestExpiry, Sessions, UserBelonging, Users},
 };
+
+/// What goes when an account ends, of all layers above accounts.
+static USER_BELONGINGS: [UserBelonging; 3] =
+    [encryption::USER_BELONGINGS[0], encryption::USER_BELONGINGS[1], presence::forget_user];
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
 pub struct Ready {
@@ -71,7 +75,7 @@ impl Ready {
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
-            .with_user_belongings(encryption::USER_BELONGINGS)
+            .with_user_belongings(&USER_BELONGINGS)
             .with_appservices(&appservices);
         let encryption = Encryption::new(&store, &notifier, &clock, &users)
             .with_inboxes_of(usize::try_from(config.limits.device_inbox).unwrap_or(usize::MAX))
