@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    matrix::draft::{Draft, seal},
+    matrix::draft::{Draft, seal_checked},
     storage::{
         schema::rooms::{ALIASES, DIRECTORY},
         until_settled,
@@ -85,7 +85,7 @@ impl Rooms {
         let room_id = (!names_itself).then(|| self.random_room_id()).transpose()?;
         let timestamp = Some(MilliSecondsSinceUnixEpoch(UInt::new_saturating(time)));
         let draft = Draft { room_id, ..self.unattached(&Intent { timestamp, ..plan.create.clone() }) };
-        let (event, json) = seal(draft, plan.rules, &settings.server_name, &self.shared.key)?;
+        let (event, json) = seal_checked(draft, plan.rules, &settings.server_name, &self.shared.key)?;
         let room = Room::new(event.room_id.clone(), plan.version.clone(), plan.rules, RoomState::default());
         let mut writer = self.write(&Arc::new(room)).await?;
         writer.admit(event, json, None).map_err(as_room_state)?;

@@ -65,12 +65,37 @@ pub struct Draft {
 ///
 /// # Errors
 ///
-/// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)) or a known field
-/// of it has another shape than the specification says, and
+/// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)) and
 /// [`Kind::TooLarge`] when the event or one of its keys is larger than the specification allows ("Size limits").
 /// Versions 2 to 5 would tolerate other numbers, but leave open how they are hashed; here they are refused as well.
 pub fn seal(
     draft: Draft,
+    rules: &RoomVersionRules,
+    server_name: &ServerName,
+    key: &SigningKey,
+) -> Result<(Event, Box<str>)> {
+    let content = canonical_content(&draft.content)?;
+    sign(draft, content, rules, server_name, key)
+}
+
+/// As [`seal`], for what somebody here wants to send: the fields that everybody knows must have the shape that they should.
+///
+/// # Errors
+///
+/// As [`seal`]; [`Kind::BadJson`] too when one of those fields has another shape than the specification says.
+pub fn seal_checked(
+    draft: Draft,
+    rules: &RoomVersionRules,
+    server_name: &ServerName,
+    key: &SigningKey,
+) -> Result<(Event, Box<str>)> {
+    let content = checked_content(&draft.kind, draft.state_key.is_some(), &draft.content)?;
+    sign(draft, content, rules, server_name, key)
+}
+
+fn sign(
+    draft: Draft,
+    content: CanonicalJsonObject,
     rules: &RoomVersionRules,
     server_name: &ServerName,
     key: &SigningKey,
@@ -80,7 +105,7 @@ pub fn seal(
         return Err(Error::internal(format!("an event cannot follow {} events", draft.prev_events.len())));
     }
     let names_room = draft.room_id.clone();
-    let mut pdu = to_object(draft, rules)?;
+    let mut pdu = to_object(draft, content, rules)?;
     let chosen_id = rules.event_format.require_event_id.then(|| choose_id(&pdu, server_name)).transpose()?;
     if let Some(id) = &chosen_id {
         pdu.insert("event_id".to_owned(), CanonicalJsonValue::String(id.to_string()));
@@ -152,8 +177,7 @@ fn depth(value: &CanonicalJsonValue) -> usize {
     }
 }
 
-fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
-    let mut content = checked_content(&draft.kind, draft.state_key.is_some(), &draft.content)?;
+fn to_object(draft: Draft, mut content: CanonicalJsonObject, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
     let mut pdu = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| pdu.insert(key.to_owned(), value);
 
