@@ -77,9 +77,9 @@ impl Ready {
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
             .with_user_belongings(&USER_BELONGINGS)
             .with_appservices(&appservices);
-        let encryption = Encryption::new(&store, &notifier, &clock, &users)
-            .with_inboxes_of(usize::try_from(config.limits.device_inbox).unwrap_or(usize::MAX))
-            .with_appservices(&appservices);
+        let inboxes = usize::try_from(config.limits.device_inbox).unwrap_or(usize::MAX);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users).with_inboxes_of(inboxes);
+        let encryption = encryption.with_appservices(&appservices);
         let media = media(&config, &store, &clock, &shutdown)?;
         let previews =
             Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());

@@ -80,10 +80,10 @@ async fn how_far_an_ignored_person_has_read_is_not_told() {
     let quiet = alice.wait_since(&since, Duration::from_millis(200)).await;
     assert_eq!(quiet.joined(&room), &Value::Null, "a receipt that is not told is no news");
     carol.post(&receipt, json!({})).await.expect_ok();
-    assert_eq!(readers(&alice.sync_since(&since).await, &room), [carol.id.clone()]);
-    assert_eq!(readers(&alice.sync().await, &room), [carol.id.clone()]);
+    assert_eq!(readers(&alice.sync_since(&since).await, &room), [carol.id.as_str()]);
+    assert_eq!(readers(&alice.sync().await, &room), [carol.id.as_str()]);
     ignore(&alice, &[]).await;
-    assert_eq!(readers(&alice.sync().await, &room), [bob.id.clone(), carol.id.clone()]);
+    assert_eq!(readers(&alice.sync().await, &room), [bob.id.as_str(), carol.id.as_str()]);
 }
 
 #[tokio::test]

@@ -217,6 +217,14 @@ impl<'a> Attacker<'a> {
                 Err(problem) => drop(self.problems.entry(problem).or_insert_with(|| request.to_string())),
             }
         }
+        // Who has just logged out has not noticed yet.
+        let is_out = match &self.user {
+            Some(user) => user.get("account/whoami").await.status == 401,
+            None => false,
+        };
+        if is_out {
+            self.come_in().await;
+        }
         self
     }
 
