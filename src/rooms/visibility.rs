@@ -110,7 +110,7 @@ impl Viewer {
         let joined = |(at, membership): &(Order, MembershipState)| {
             from < *at && *at < until && *membership == MembershipState::Join
         };
-        self.membership_at(from) == MembershipState::Join || self.memberships.iter().any(joined)
+        self.membership_at(from) == MembershipState::Join || self.changes.memberships.iter().any(joined)
     }
 
     /// The people whose messages the reader does not want to see.
