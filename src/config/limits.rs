@@ -29,6 +29,9 @@ pub struct Limits {
     pub uploads: Rate,
     /// Messages to devices and uploads and claims of their keys, counted per user, and twenty times as many per address.
     pub encryption: Rate,
+    /// How many messages from other devices wait for a device that does not sync, at about 4 KiB each; always enforced.
+    #[serde(deserialize_with = "above_zero")]
+    pub device_inbox: u32,
     /// Mails that somebody asks for, counted per mailbox, and four times as many per address.
     pub mails: Rate,
 }
@@ -48,9 +51,15 @@ impl Default for Limits {
             joins: Rate { per_second: 0.5, burst: 50 },
             uploads: Rate { per_second: 1.0, burst: 100 },
             encryption: Rate { per_second: 20.0, burst: 1_000 },
+            device_inbox: 10_000,
             mails: Rate { per_second: 0.003, burst: 5 },
         }
     }
+}
+
+/// Reads a number that is not zero.
+fn above_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    std::num::NonZero::<u32>::deserialize(deserializer).map(std::num::NonZero::get)
 }
 
 /// A bucket of `burst` requests which refills at `per_second`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::{secret::Secret, units};
 
 /// `[registration]`: who may create an account.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Registration {
     /// Who may register from a client.
@@ -22,6 +22,22 @@ pub struct Registration {
     /// The picture of people who are new, until they choose one of their own.
     #[serde(deserialize_with = "super::server_notices::picture")]
     pub avatar_url: Option<OwnedMxcUri>,
+    /// How long a guest may be away before the account ends.
+    #[serde(deserialize_with = "units::duration")]
+    pub guests_expire_after: Duration,
+}
+
+impl Default for Registration {
+    fn default() -> Self {
+        Self {
+            mode: RegistrationMode::default(),
+            email: RegistrationEmail::default(),
+            shared_secret: None,
+            guests: false,
+            avatar_url: None,
+            guests_expire_after: Duration::from_secs(30 * 24 * 3_600),
+        }
+    }
 }
 
 /// Who may register from a client.

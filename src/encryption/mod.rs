@@ -10,7 +10,7 @@ mod tests;
 
 pub use self::{
     dehydrated::{DehydratedDevices, NewDehydratedDevice, Received},
-    key_backup::{BackupInfo, KeyBackups, Selection, Tally},
+    key_backup::{BackupInfo, KeyBackups, KeyPages, PlacedKey, Selection, Tally},
     keys::{
         Authentication, Claimed, Claims, CrossSigningUpload, Failures, Found, KeyUpload, Keys, Outcome, Owner, Query,
         Stock,
@@ -56,6 +56,12 @@ impl Encryption {
             keys,
             to_device,
         }
+    }
+
+    /// The same services, where the inbox of a device holds at most so many messages.
+    #[must_use]
+    pub fn with_inboxes_of(self, limit: usize) -> Self {
+        Self { to_device: self.to_device.with_inboxes_of(limit), ..self }
     }
 
     /// The same services, of which `appservices` hear what is for their users.

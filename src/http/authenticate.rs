@@ -4,7 +4,11 @@ use std::{convert::Infallible, net::IpAddr, ops::Deref, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts, OptionalFromRequestParts, Query},
-    http::{HeaderMap, Uri, header::AUTHORIZATION, request::Parts},
+    http::{
+        HeaderMap, Uri,
+        header::{AUTHORIZATION, USER_AGENT},
+        request::Parts,
+    },
 };
 use ruma::{MilliSecondsSinceUnixEpoch, OwnedDeviceId, OwnedUserId, UserId};
 use serde::Deserialize;
@@ -190,9 +194,10 @@ where
         let Ok(ClientAddress(address)) = ClientAddress::from_request_parts(parts, state).await;
         let token = token(parts).ok_or_else(missing_token)?;
         let appservice = Appservices::from_ref(state).with_token(&token);
+        let seen = Seen { address, user_agent: user_agent(&parts.headers) };
         let session = match &appservice {
-            Some(appservice) => assert_identity(parts, state, appservice, Seen { address }).await?,
-            None => Sessions::from_ref(state).authenticate(&token, Seen { address }).await?,
+            Some(appservice) => assert_identity(parts, state, appservice, seen).await?,
+            None => Sessions::from_ref(state).authenticate(&token, seen).await?,
         };
         tracing::Span::current().record("user", session.user_id.as_str());
         Ok(Self(Caller { session, address, appservice }))
@@ -251,7 +256,12 @@ impl MaybeService {
 
 /// The session in which an application service acts as one of its users ("Identity assertion" in the application service
 /// specification).
-async fn assert_identity<S>(parts: &Parts, state: &S, appservice: &Arc<Appservice>, seen: Seen) -> Result<Arc<Session>>
+async fn assert_identity<S>(
+    parts: &Parts,
+    state: &S,
+    appservice: &Arc<Appservice>,
+    seen: Seen<'_>,
+) -> Result<Arc<Session>>
 where
     Sessions: FromRef<S>,
     Registration: FromRef<S>,
@@ -282,6 +292,11 @@ where
         }
         outcome => outcome,
     }
+}
+
+/// What the client calls itself, if it says so in plain text.
+pub(super) fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(USER_AGENT)?.to_str().ok().filter(|agent| !agent.is_empty())
 }
 
 fn missing_token() -> Error {

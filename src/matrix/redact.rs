@@ -1,10 +1,12 @@
 //! Taking out of an event what its room version lets a redaction take out.
 
 use ruma::{
-    canonical_json::{CanonicalJsonObject, redact_in_place},
+    canonical_json::{CanonicalJsonObject, redact_content_in_place, redact_in_place},
     room_version_rules::RoomVersionRules,
 };
+use serde_json::value::{RawValue, to_raw_value};
 
+use super::event::Event;
 use crate::error::{Error, Result};
 
 /// The canonical JSON of a stored PDU after its redaction (room versions, "Redactions").
@@ -18,6 +20,17 @@ pub fn redact(json: &str, rules: &RoomVersionRules) -> Result<Box<str>> {
     let mut pdu: CanonicalJsonObject = serde_json::from_str(json).map_err(Error::internal)?;
     redact_in_place(&mut pdu, &rules.redaction, None).map_err(Error::internal)?;
     serde_json::to_string(&pdu).map(String::into_boxed_str).map_err(Error::internal)
+}
+
+/// The event with what a redaction would leave of its content.
+pub fn emptied(event: &Event, rules: &RoomVersionRules) -> Event {
+    let content = serde_json::from_str::<CanonicalJsonObject>(event.content.get()).ok().and_then(|mut content| {
+        redact_content_in_place(&mut content, &rules.redaction, event.kind.to_string());
+        to_raw_value(&content).ok()
+    });
+    let mut emptied = event.clone();
+    emptied.content = content.unwrap_or_else(|| RawValue::NULL.to_owned());
+    emptied
 }
 
 #[cfg(test)]

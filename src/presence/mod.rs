@@ -17,12 +17,16 @@ use self::person::Person;
 pub use self::person::{Availability, Patience};
 use crate::{
     clock::Clock,
-    error::Result,
+    error::{Error, Result},
     rooms::Rooms,
     shutdown::Shutdown,
     storage::{Batch, Direction, KeyRange, Store, schema::presence::STATUS_MESSAGES},
     streams::{Ephemerals, Notifier},
+    users::Belongings,
 };
+
+/// The longest status message in characters: everybody in the user's rooms gets it, and again whenever the user comes and goes.
+const LONGEST_STATUS: usize = 1_000;
 
 /// The service of presence: a cheap-clone handle.
 #[derive(Clone)]
@@ -58,6 +62,11 @@ struct Entry {
     changed_at: u64,
 }
 
+/// Adds to `batch` that what `user` last said about themselves goes with their account.
+pub fn forget_user(batch: &mut Batch, user: &UserId, _: Belongings) {
+    STATUS_MESSAGES.delete(batch, (user,));
+}
+
 impl Presence {
     /// Presence over `store`, with the status messages that people had when the server last ran.
     ///
@@ -89,7 +98,7 @@ impl Presence {
     ///
     /// # Errors
     ///
-    /// Fails if the status message cannot be kept.
+    /// `InvalidParam` if the status message is longer than 1,000 characters; and if it cannot be kept.
     pub async fn choose(
         &self,
         user: &UserId,
@@ -97,6 +106,9 @@ impl Presence {
         availability: Availability,
         status_message: Option<String>,
     ) -> Result<()> {
+        if status_message.as_ref().is_some_and(|message| message.chars().count() > LONGEST_STATUS) {
+            return Err(Error::invalid("A status message has at most 1000 characters."));
+        }
         if self.shared.patience.is_none() {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     matrix::{
-        draft::{Draft, seal},
+        draft::{Draft, seal_checked},
         event::Event,
     },
     storage::{
@@ -99,7 +99,7 @@ impl Rooms {
     ) -> Result<(Event, Box<str>)> {
         let timestamp = Some(MilliSecondsSinceUnixEpoch(UInt::new_saturating(time)));
         let draft = Draft { room_id, ..self.unattached(&Intent { timestamp, ..create.clone() }) };
-        seal(draft, rules, &self.shared.settings.server_name, &self.shared.key)
+        seal_checked(draft, rules, &self.shared.settings.server_name, &self.shared.key)
     }
 
     /// Starts a room with its create event.

@@ -3,12 +3,19 @@
 
 use ruma::{OwnedRoomId, OwnedUserId, UserId, events::room::member::MembershipState};
 
-use super::{Rooms, keeping_up::in_each};
+use super::{DelayAction, Rooms, keeping_up::in_each};
 use crate::error::{Kind, Result};
 
 impl Rooms {
-    /// Ends every relation to a room that `user` still has.
+    /// Ends every relation to a room that `user` still has, and what they wanted to be sent later is not sent any more.
     pub(super) async fn depart(&self, user: &UserId) -> Result<()> {
+        for delayed in self.delayed_events(user).await? {
+            match self.act_on_delayed(&delayed.id, DelayAction::Cancel).await {
+                // It was sent or forgotten at the same moment.
+                Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {}
+                outcome => outcome?,
+            }
+        }
         let rooms = self.of_user(&self.shared.store.snapshot(), user).await?.into_iter();
         let open =
             rooms.filter(|(_, row)| !matches!(row.value.membership, MembershipState::Leave | MembershipState::Ban));

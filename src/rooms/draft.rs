@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     matrix::{
         auth_rules,
-        draft::{Draft, seal},
+        draft::{Draft, seal_checked},
         event::Event,
     },
     storage::schema::rooms::EventOrigin,
@@ -74,7 +74,7 @@ impl Rooms {
             draft.auth_events.push(event.id.clone());
             draft.references.extend(event.reference_hash.iter().map(|hash| (event.id.clone(), hash.clone())));
         }
-        seal(draft, room.rules, &self.shared.settings.server_name, &self.shared.key)
+        seal_checked(draft, room.rules, &self.shared.settings.server_name, &self.shared.key)
     }
 
     /// The part of a draft that does not depend on the room's state; all of it for the event that creates a room.

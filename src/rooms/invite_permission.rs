@@ -26,11 +26,14 @@ impl Rooms {
         }
     }
 
-    /// Whether `user` is to hear, as of `snapshot`, of an invitation from `inviter`. Those of the server itself always come
-    /// through.
+    /// Whether `user` is to hear, as of `snapshot`, of an invitation from `inviter`: not of those by people whom they ignore, nor
+    /// of those that they do not want. Those of the server itself always come through.
     pub async fn hears_invitation(&self, snapshot: &Snapshot, user: &UserId, inviter: &UserId) -> Result<bool> {
         if self.speaks_for_server(inviter) {
             return Ok(true);
+        }
+        if self.ignored_by(snapshot, user).await?.contains(inviter) {
+            return Ok(false);
         }
         let verdict = self.shared.account_data.invite_verdict(snapshot, user, inviter).await?;
         Ok(verdict == InviteVerdict::Deliver)

@@ -16,6 +16,7 @@ mod departure;
 mod directory;
 mod directory_filter;
 mod draft;
+mod erasure;
 mod guests;
 mod hierarchy;
 mod invite_permission;
@@ -75,6 +76,7 @@ pub use self::{
     delayed::{DelayAction, DelayRequest, DelayedStatus, LONGEST_DELAY, MAXIMUM_DELAYED},
     directory::{DirectoryBatch, DirectoryNetwork, DirectoryPage, DirectoryRequest},
     draft::Intent,
+    erasure::Erasures,
     hierarchy::{HierarchyPage, HierarchyRequest},
     listing::children_of_spaces,
     members::MemberFilter,

@@ -1,16 +1,20 @@
 //! Gives events the form in which one device of one reader gets them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use ruma::{
     DeviceId, EventId, MilliSecondsSinceUnixEpoch, OwnedEventId,
     events::{AnyStateEvent, AnySyncStateEvent, AnySyncTimelineEvent, AnyTimelineEvent},
+    room_version_rules::RoomVersionRules,
     serde::Raw,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::{Room, RoomState, Rooms, TimelineEvent, Viewer, relations::Bundle};
+use super::{Erasures, Room, RoomState, Rooms, TimelineEvent, Viewer, relations::Bundle};
 use crate::{
     error::Result,
     matrix::{
@@ -83,6 +87,9 @@ pub struct Renderer<'a> {
     redactions: HashMap<OwnedEventId, Box<RawValue>>,
     /// What relates to the events.
     bundles: HashMap<OwnedEventId, Bundle>,
+    /// Who of their senders asked to be forgotten.
+    erasures: Erasures,
+    rules: &'static RoomVersionRules,
 }
 
 impl Rooms {
@@ -114,8 +121,12 @@ impl Rooms {
         }
         let now = self.shared.clock.now();
         let bundles = self.bundles(snapshot, room, recipient.viewer, &events).await?;
-        let (seen_before, redactions_seen) = (HashSet::new(), HashMap::new());
-        let mut renderer = Renderer { recipient, now, seen_before, redactions: redactions_seen, bundles };
+        let bundled = bundles.values().flat_map(Bundle::events);
+        let senders = events.iter().copied().chain(bundled).map(|event| &*event.event.sender);
+        let erasures = self.erasures(snapshot, room, senders).await?;
+        let (seen_before, redactions_seen, rules) = (HashSet::new(), HashMap::new(), room.rules);
+        let mut renderer =
+            Renderer { recipient, now, seen_before, redactions: redactions_seen, bundles, erasures, rules };
         let replaced = self.visible_places(snapshot, recipient.viewer, &replaced).await?;
         renderer.seen_before = replaced.into_iter().map(|(id, _)| id.to_owned()).collect();
         self.fetch_redactions(snapshot, room, &mut renderer, &redactions).await?;
@@ -173,12 +184,14 @@ impl Rooms {
 impl Renderer<'_> {
     /// An event with its room id.
     pub fn timeline(&self, event: &TimelineEvent) -> Raw<AnyTimelineEvent> {
+        let event = &*self.seen(event);
         let relations = self.relations(event, Form::WithRoom, Depth::Whole);
         client_event::timeline(&event.event, &Unsigned { relations: relations.as_deref(), ..self.unsigned(event) })
     }
 
     /// An event where the answer names the room elsewhere.
     pub fn sync_timeline(&self, event: &TimelineEvent) -> Raw<AnySyncTimelineEvent> {
+        let event = &*self.seen(event);
         let relations = self.relations(event, Form::WithoutRoom, Depth::Whole);
         client_event::sync_timeline(&event.event, &Unsigned { relations: relations.as_deref(), ..self.unsigned(event) })
     }
@@ -239,12 +252,18 @@ impl Renderer<'_> {
 
     /// An event inside the bundle of another one, in the same form as that.
     fn bundled(&self, event: &TimelineEvent, form: Form, depth: Depth) -> Box<RawValue> {
+        let event = &*self.seen(event);
         let relations = (depth != Depth::Nothing).then(|| self.relations(event, form, depth)).flatten();
         let unsigned = Unsigned { relations: relations.as_deref(), ..self.unsigned(event) };
         match form {
             Form::WithRoom => client_event::timeline(&event.event, &unsigned).into_json(),
             Form::WithoutRoom => client_event::sync_timeline(&event.event, &unsigned).into_json(),
         }
+    }
+
+    /// The event without what the recipient came too late to read.
+    fn seen<'e>(&self, event: &'e TimelineEvent) -> Cow<'e, TimelineEvent> {
+        self.erasures.seen(self.recipient.viewer, self.rules, event)
     }
 
     fn redaction(&self, id: Option<&OwnedEventId>) -> Option<&RawValue> {

@@ -104,10 +104,12 @@ impl Rooms {
         self.shared.settings.server_notices.sender == *user
     }
 
-    /// The people whom `user` does not want to hear of as of `snapshot`. What the server itself has to say comes through.
+    /// The people whom `user` does not want to hear of as of `snapshot`. What the server itself has to say comes through, and
+    /// so does what users say themselves: who has put their own name on the list has other devices that must hear of it.
     pub async fn ignored_by(&self, snapshot: &Snapshot, user: &UserId) -> Result<BTreeSet<OwnedUserId>> {
         let mut ignored = self.shared.account_data.ignored_users(snapshot, user).await?;
         ignored.remove(&self.shared.settings.server_notices.sender);
+        ignored.remove(user);
         Ok(ignored)
     }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    matrix::{draft::canonical_content, room_version},
+    matrix::{draft::checked_content, event::Event, room_version},
 };
 
 /// The state that goes over as it is.
@@ -109,7 +109,7 @@ impl<'a> Wish<'a> {
         let join_rules = state.content(&StateEventType::RoomJoinRules, "").unwrap_or_default();
         intents.push(place(StateEventType::RoomJoinRules, &join_rules_in(rules, join_rules))?);
         for kind in MOVED {
-            if let Some(event) = state.get(&kind, "").filter(|event| canonical_content(&event.content).is_ok()) {
+            if let Some(event) = state.get(&kind, "").filter(|event| can_be_sent_again(event)) {
                 intents.push(Intent::state(user, kind, "", &event.content)?);
             }
         }
@@ -169,6 +169,11 @@ fn canonical_alias(state: &RoomState, moving: &BTreeSet<OwnedRoomAliasId>) -> Op
     kept.as_object().is_some_and(|kept| !kept.is_empty()).then_some(kept)
 }
 
+/// Whether an event that came in by whatever rules could be sent today.
+fn can_be_sent_again(event: &Event) -> bool {
+    checked_content(&event.kind, event.is_state(), &event.content).is_ok()
+}
+
 /// The children of a space, the spaces that the room is in, and who is banned.
 fn links_and_bans(state: &RoomState, user: &UserId) -> Result<Vec<Intent>> {
     let links = children(state, false).into_iter().map(|(_, event)| event);
@@ -177,7 +182,7 @@ fn links_and_bans(state: &RoomState, user: &UserId) -> Result<Vec<Intent>> {
     let bans = state.of_kind(&StateEventType::RoomMember).map(|(_, event)| &**event);
     let bans = bans.filter(|event| event.membership() == Some(MembershipState::Ban));
     let mut intents = Vec::new();
-    for event in links.chain(parents).filter(|event| canonical_content(&event.content).is_ok()) {
+    for event in links.chain(parents).filter(|event| can_be_sent_again(event)) {
         let kind = event.kind.to_string().into();
         intents.push(Intent::state(user, kind, event.state_key.as_deref().unwrap_or_default(), &event.content)?);
     }

@@ -105,6 +105,14 @@ impl Viewer {
         stay.last().map(|(order, _)| *order)
     }
 
+    /// Whether the reader was a member of the room at the event at `from` or at any time between that and `until`.
+    pub fn was_in_between(&self, from: Order, until: Order) -> bool {
+        let joined = |(at, membership): &(Order, MembershipState)| {
+            from < *at && *at < until && *membership == MembershipState::Join
+        };
+        self.membership_at(from) == MembershipState::Join || self.changes.memberships.iter().any(joined)
+    }
+
     /// The people whose messages the reader does not want to see.
     pub fn ignored(&self) -> &BTreeSet<OwnedUserId> {
         &self.ignored

@@ -231,6 +231,9 @@ impl Searching {
                 && event_filter::passes(&criteria.filter, &found.event)
         });
         let Some(event) = visible else { return Ok(None) };
+        if self.rooms.erasures(snapshot, &room, [&*event.event.sender]).await?.hide(viewer, &event) {
+            return Ok(None);
+        }
         let edit = match event.event.is_state() {
             true => None,
             false => self.rooms.newest_edit(snapshot, &room, &event.event.id, viewer).await?,

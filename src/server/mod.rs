@@ -72,6 +72,7 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     let ready = Ready::new(config.clone()).await?;
     let shutdown = ready.shutdown.clone();
     let keeping = tokio::spawn(keep_last_seen(ready.sessions.clone(), shutdown.clone()));
+    let guests = tokio::spawn(ready.guest_expiry.clone().end_guests_in_time(shutdown.clone()));
     let typing = tokio::spawn(ready.rooms.clone().end_typing_in_time(shutdown.clone()));
     let delayed = tokio::spawn(ready.rooms.clone().send_delayed_in_time(shutdown.clone()));
     let presence = tokio::spawn(ready.presence.clone().keep_time(shutdown.clone()));
@@ -105,7 +106,8 @@ async fn serve(config: Arc<Config>) -> Result<()> {
     while let Some(ended) = listening.join_next().await {
         outcome = outcome.and(end_of(ended));
     }
-    let tasks = [keeping, typing, delayed, presence, rooms, company, media, previews, push, search, bridges, rereading];
+    let tasks =
+        [keeping, guests, typing, delayed, presence, rooms, company, media, previews, push, search, bridges, rereading];
     for task in tasks {
         outcome = outcome.and(task.await.map_err(Error::internal));
     }

@@ -17,15 +17,19 @@ use crate::{
     matrix::signing::SigningKey,
     media::{Media, Previews},
     outgoing::Outgoing,
-    presence::{Patience, Presence},
+    presence::{self, Patience, Presence},
     rooms::{NoticeSettings, Rooms, Settings},
     search::{People, PeopleSettings, Search},
     shutdown::Shutdown,
     storage::{Durability, StorageOptions, Store},
     streams::{Ephemerals, Notifier},
     sync::{Sources, Sync},
-    users::{Sessions, Users},
+    users::{GuestExpiry, Sessions, UserBelonging, Users},
 };
+
+/// What goes when an account ends, of all layers above accounts.
+static USER_BELONGINGS: [UserBelonging; 3] =
+    [encryption::USER_BELONGINGS[0], encryption::USER_BELONGINGS[1], presence::forget_user];
 
 /// A server that is ready to be served, or to carry out an operator's command without being served.
 pub struct Ready {
@@ -35,6 +39,8 @@ pub struct Ready {
     pub admin: Admin,
     /// Whose memory of when devices were last seen is to be written now and then.
     pub(super) sessions: Sessions,
+    /// What ends guests in time.
+    pub(super) guest_expiry: GuestExpiry,
     /// Whose clock has to be kept, so that people appear as away and as gone in time.
     pub(super) presence: Presence,
     /// Which has to be swept now and then.
@@ -69,9 +75,11 @@ impl Ready {
         let store = Store::open(&config.database(), &storage_options(&config.storage))?;
         let shutdown = Shutdown::default();
         let users = Users::new(&store, &notifier, &clock, &config, encryption::DEVICE_BELONGINGS)?
-            .with_user_belongings(encryption::USER_BELONGINGS)
+            .with_user_belongings(&USER_BELONGINGS)
             .with_appservices(&appservices);
-        let encryption = Encryption::new(&store, &notifier, &clock, &users).with_appservices(&appservices);
+        let inboxes = usize::try_from(config.limits.device_inbox).unwrap_or(usize::MAX);
+        let encryption = Encryption::new(&store, &notifier, &clock, &users).with_inboxes_of(inboxes);
+        let encryption = encryption.with_appservices(&appservices);
         let media = media(&config, &store, &clock, &shutdown)?;
         let previews =
             Previews::new(store.clone(), clock.clone(), media.clone(), outgoing.clone(), config.previews.clone());
@@ -103,6 +111,7 @@ impl Ready {
         let sync = Sync::new(store.clone(), notifier, ephemerals, shutdown.clone(), sources);
         Ok(Self {
             sessions: users.sessions.clone(),
+            guest_expiry: users.guest_expiry.clone(),
             admin: Admin::new(&users, rooms.clone(), clock.clone()).with_bridges(bridges.clone()),
             app: App::new(Parts {
                 rate_limits: RateLimits::new(&config.limits),

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ruma::{OwnedRoomId, OwnedUserId, UserId};
+use ruma::{
+    OwnedRoomId, OwnedUserId, UserId,
+    events::{GlobalAccountDataEventType, room::member::MembershipState},
+};
 
 use crate::{
     error::Result,
+    matrix::invite_filter,
     rooms::Rooms,
     storage::Snapshot,
     streams::{Change, Log, Position},
@@ -42,14 +46,32 @@ impl Changed {
             for (_, change) in rows {
                 changed.note(rooms, snapshot, user, change).await?;
             }
-            return Ok(changed);
+            return changed.with_invitations(rooms, snapshot, user).await;
         }
         for (_, change) in Log::of_user_since(snapshot, user, since).await? {
             changed.note(rooms, snapshot, user, change).await?;
         }
         changed.rooms.extend(rooms.joined_and_changed(snapshot, user, since).await?);
         changed.device_lists = Log::device_lists_since(snapshot, since).await?;
-        Ok(changed)
+        changed.with_invitations(rooms, snapshot, user).await
+    }
+
+    /// Whether the user changed whose invitations they want to hear of.
+    pub fn who_may_invite(&self) -> bool {
+        let ignored = GlobalAccountDataEventType::IgnoredUserList.to_string();
+        let deciding = [&*ignored, invite_filter::PERMISSION, invite_filter::UNSTABLE_PERMISSION, invite_filter::LISTS];
+        let global = self.account_data.get(&None);
+        global.is_some_and(|kinds| deciding.iter().any(|kind| kinds.contains(*kind)))
+    }
+
+    /// Takes note of the rooms that the user is invited to, if what is told of them may be other than before.
+    async fn with_invitations(mut self, rooms: &Rooms, snapshot: &Snapshot, user: &UserId) -> Result<Self> {
+        if self.who_may_invite() {
+            let all = rooms.of_user(snapshot, user).await?.into_iter();
+            let invitations = all.filter(|(_, row)| row.value.membership == MembershipState::Invite);
+            self.rooms.extend(invitations.map(|(room_id, _)| room_id));
+        }
+        Ok(self)
     }
 
     /// Takes note of those of the rooms that the user is in.

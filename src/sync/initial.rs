@@ -157,10 +157,7 @@ impl Sync {
     async fn invitation_to(&self, reading: &Reading, room_id: OwnedRoomId, at: Position) -> Result<Option<RoomInfo>> {
         let room = self.rooms.room(&room_id).await?;
         let invited = self.rooms.state_at(&room, Order::Live(at)).await?;
-        let ignored = self.rooms.ignored_by(&reading.snapshot, &reading.user).await?;
-        let Some(own) = invited.member(&reading.user).filter(|own| !ignored.contains(&own.sender)) else {
-            return Ok(None);
-        };
+        let Some(own) = invited.member(&reading.user) else { return Ok(None) };
         if !self.rooms.hears_invitation(&reading.snapshot, &reading.user, &own.sender).await? {
             return Ok(None);
         }

@@ -69,7 +69,7 @@ pub(super) async fn sections(sync: &Sync, reading: &Reading, changed: Option<&Ch
                 }
             }
             MembershipState::Invite => {
-                let room = invited::invitation(sync, reading, &room_id, &membership).await?;
+                let room = invited::invitation(sync, reading, (&room_id, &membership), changed).await?;
                 sections.invite.extend(room.map(|room| (room_id, room)));
             }
             MembershipState::Knock => {

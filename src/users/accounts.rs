@@ -116,6 +116,13 @@ impl Accounts {
         Ok(rows.into_iter().map(|((user,), account)| (user, account)).collect())
     }
 
+    /// At most `limit` accounts after that of `after`, or from the first one on, in the order of ids.
+    pub(super) async fn page(&self, after: Option<&OwnedUserId>, limit: usize) -> Result<Vec<(OwnedUserId, Account)>> {
+        let range = after.map_or_else(KeyRange::all, |user| KeyRange::after((user,)));
+        let rows = ACCOUNTS.scan(&self.store.snapshot(), range, Direction::Forward, limit).await?;
+        Ok(rows.into_iter().map(|((user,), account)| (user, account)).collect())
+    }
+
     /// The user whom a person means by `name`, a localpart or a whole id; there need not be such an account.
     ///
     /// # Errors

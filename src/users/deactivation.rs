@@ -6,8 +6,11 @@ use super::{accounts::Accounts, rooms_behind, sessions::Sessions, third_party_id
 use crate::{
     error::Result,
     storage::{
-        Batch, KeyRange,
-        schema::users::{ACCOUNT_DATA, Account, FILTERS, PROFILES, PUSH_RULES, Standing},
+        Batch, KeyRange, Stamped,
+        schema::users::{
+            ACCOUNT_DATA, Account, ERASURES, FILTERS, PROFILES, PUSH_RULES, Role, Standing,
+            THREAD_SUBSCRIPTION_CHANGES, THREAD_SUBSCRIPTIONS,
+        },
         until_settled,
     },
     streams::{Change, Log},
@@ -22,7 +25,8 @@ pub type UserBelonging = fn(&mut Batch, &UserId, Belongings);
 pub enum Belongings {
     /// It stays.
     Keep,
-    /// It goes: profile, account data, push rules, filters, backed up keys; events are hidden from those who come later.
+    /// It goes: profile, account data, push rules, filters, thread subscriptions, backed up keys; events are hidden from those
+    /// who come later.
     Erase,
 }
 
@@ -33,10 +37,32 @@ pub enum Belongings {
 ///
 /// `NotFound` if there is no such account, `UserDeactivated` if it has ended before.
 pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId, belongings: Belongings) -> Result<()> {
+    end_if(accounts, sessions, user, belongings, |_| true).await
+}
+
+/// Ends the account of `user` as [`deactivate`] does, if it still is a guest's.
+///
+/// # Errors
+///
+/// As [`deactivate`].
+pub(super) async fn deactivate_guest(accounts: &Accounts, sessions: &Sessions, user: &UserId) -> Result<()> {
+    end_if(accounts, sessions, user, Belongings::Keep, |account| account.role == Role::Guest).await
+}
+
+async fn end_if(
+    accounts: &Accounts,
+    sessions: &Sessions,
+    user: &UserId,
+    belongings: Belongings,
+    may_end: impl Fn(&Account) -> bool,
+) -> Result<()> {
     let erased = belongings == Belongings::Erase;
     until_settled(|| async {
         let snapshot = accounts.store().snapshot();
         let account = accounts.for_update(&snapshot, user).await?;
+        if !may_end(&account) {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         let standing = Standing::Deactivated { erased };
         accounts.replace(&mut batch, user, &account, &Account { password_hash: None, standing, ..account.clone() });
@@ -56,10 +82,13 @@ pub async fn deactivate(accounts: &Accounts, sessions: &Sessions, user: &UserId,
 /// Adds to `batch` that everything the user kept here goes, which it tells at `slot`, the last one.
 fn erase(batch: &mut Batch, slot: u16, user: &UserId) {
     batch.slots(slot + 1);
+    ERASURES.put(batch, (user,), &Stamped::now(()));
     PROFILES.delete(batch, (user,));
     ACCOUNT_DATA.delete_range(batch, KeyRange::prefix((user,)));
     PUSH_RULES.delete(batch, (user,));
     FILTERS.delete_range(batch, KeyRange::prefix((user,)));
+    THREAD_SUBSCRIPTIONS.delete_range(batch, KeyRange::prefix((user,)));
+    THREAD_SUBSCRIPTION_CHANGES.delete_range(batch, KeyRange::prefix((user,)));
     Log::append(batch, slot, &Change::Profile { user: user.to_owned() });
 }
 

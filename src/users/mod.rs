@@ -4,6 +4,7 @@ mod account_data;
 mod accounts;
 mod deactivation;
 mod filters;
+mod guest_expiry;
 mod interactive_auth;
 mod local_notifications;
 mod password_change;
@@ -29,6 +30,7 @@ pub use self::{
     accounts::Accounts,
     deactivation::{Belongings, UserBelonging, deactivate},
     filters::{Filter, Filters},
+    guest_expiry::GuestExpiry,
     interactive_auth::{InteractiveAuth, Operation, Proof},
     password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,
@@ -92,6 +94,8 @@ pub struct Users {
     pub filters: Filters,
     /// Which threads users want to hear of.
     pub thread_subscriptions: ThreadSubscriptions,
+    /// How long guests stay.
+    pub guest_expiry: GuestExpiry,
 }
 
 impl Users {
@@ -118,11 +122,14 @@ impl Users {
             true => GatewayEncryption::Optional,
             false => GatewayEncryption::Required,
         };
+        let sessions = Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone())
+            .with_belongings(belongings);
+        let patience = config.registration.guests_expire_after;
         let push_rules = PushRules::new(store(), notifier());
         let account_data = AccountData::new(store(), notifier(), push_rules.clone());
         Ok(Self {
-            sessions: Sessions::new(store(), accounts.clone(), notifier(), clock(), config.sessions.clone())
-                .with_belongings(belongings),
+            guest_expiry: GuestExpiry::new(accounts.clone(), sessions.clone(), clock(), patience),
+            sessions,
             registration: Registration::new(
                 store(),
                 accounts.clone(),
@@ -159,6 +166,7 @@ impl Users {
     /// The same services, for whose users layers above keep `belongings`.
     #[must_use]
     pub fn with_user_belongings(self, belongings: &'static [UserBelonging]) -> Self {
-        Self { accounts: self.accounts.with_belongings(belongings), ..self }
+        let accounts = self.accounts.with_belongings(belongings);
+        Self { guest_expiry: self.guest_expiry.with_accounts(accounts.clone()), accounts, ..self }
     }
 }

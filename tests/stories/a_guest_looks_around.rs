@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Connection, Server, encode};
+use crate::support::{Connection, PATIENCE, Server, encode, eventually};
 
 const GUESTS: &str = "[registration]\nmode = \"open\"\nguests = true";
 
@@ -23,6 +23,24 @@ async fn there_are_no_guests_unless_the_operator_wants_some() {
     let server = Server::start().await;
     let answer = server.stranger().post("register?kind=guest", json!({})).await;
     answer.expect_error(403, "M_GUEST_ACCESS_FORBIDDEN");
+}
+
+#[tokio::test]
+async fn a_guest_who_does_not_come_back_is_gone() {
+    let mut server = Server::start_with(&format!("{GUESTS}\nguests_expire_after = \"1 s\"")).await;
+    let alice = server.register("alice").await;
+    let room = alice.create_room_with(open_to_guests("can_join")).await;
+    let (guest, id) = guest(&server).await;
+    guest.post(&format!("rooms/{}/join", encode(&room)), json!({})).await.expect_ok();
+    let member = format!("rooms/{}/state/m.room.member/{id}", encode(&room));
+    let left = async || {
+        let answer = alice.get(&member).await.expect_ok();
+        (answer["membership"] == "leave").then_some(())
+    };
+    eventually("the guest to be out", PATIENCE, left).await;
+    guest.get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+    server.restart().await;
+    alice.get("account/whoami").await.expect_ok();
 }
 
 #[tokio::test]

@@ -39,6 +39,29 @@ async fn get(user: &User, version: &str, places: &[&str]) -> Answer {
 }
 
 #[tokio::test]
+async fn a_backup_of_any_size_is_told_whole() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let version = begin(&alice).await;
+    assert_eq!(get(&alice, &version, &[]).await.expect_ok(), json!({"rooms": {}}));
+    assert_eq!(get(&alice, &version, &[TEA]).await.expect_ok(), json!({"sessions": {}}));
+    let sessions = |count: u64| {
+        (0..count).map(|number| (format!("session \"{number}\""), key(number))).collect::<serde_json::Map<_, _>>()
+    };
+    // As many as are read together, one more, and few of the next rooms.
+    let (tea, cake) = (json!({"sessions": sessions(501)}), json!({"sessions": sessions(500)}));
+    let rooms = json!({"rooms": {TEA: tea, CAKE: cake, "!a:b.c": {"sessions": sessions(1)}}});
+    assert_eq!(add(&alice, &version, &[], rooms.clone()).await.expect_ok()["count"], 1_002);
+    assert_eq!(get(&alice, &version, &[]).await.expect_ok(), rooms);
+    assert_eq!(get(&alice, &version, &[TEA]).await.expect_ok(), tea);
+    assert_eq!(get(&alice, &version, &[CAKE]).await.expect_ok(), cake);
+    let removed = alice.delete(&path(&version, &[TEA])).await.expect_ok();
+    assert_eq!(removed["count"], 501);
+    assert_eq!(get(&alice, &version, &[TEA]).await.expect_ok(), json!({"sessions": {}}));
+    assert_eq!(get(&alice, &version, &[CAKE]).await.expect_ok(), cake);
+}
+
+#[tokio::test]
 async fn a_new_device_finds_the_keys_that_another_left() {
     let mut server = Server::start().await;
     let alice = server.register("alice").await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Connection, Server, User};
+use crate::support::{Answer, Connection, PATIENCE, Server, User, encode, eventually};
 
 fn password(user: &str, password: &str) -> Value {
     json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password})
@@ -134,6 +134,60 @@ async fn who_wants_to_be_forgotten_leaves_no_profile_behind() {
     let profile = async |user: &User| server.stranger().get(&format!("profile/{}", user.id)).await.expect_ok();
     assert_eq!(profile(&alice).await, json!({}));
     assert_eq!(profile(&bob).await, json!({"displayname": "bob"}));
+}
+
+#[tokio::test]
+async fn who_comes_later_reads_nothing_of_who_wanted_to_be_forgotten() {
+    let server = Server::start().await;
+    let [alice, bob, carol, dan] = [
+        server.register("alice").await,
+        server.register("bob").await,
+        server.register("carol").await,
+        server.register("dan").await,
+    ];
+    let shared = json!({"type": "m.room.history_visibility", "content": {"history_visibility": "shared"}});
+    let room = bob.create_room_with(json!({"preset": "public_chat", "initial_state": [shared]})).await;
+    for user in [&alice, &dan] {
+        user.join(&room).await;
+    }
+    dan.leave(&room).await;
+    let said = alice.send_text(&room, "a pineapple secret").await;
+    let topic = json!({"topic": "fruit"});
+    alice.put(&format!("rooms/{}/state/m.room.topic", encode(&room)), topic).await.expect_error(403, "M_FORBIDDEN");
+    bob.set_state(&room, "m.room.topic", "", json!({"topic": "fruit"})).await;
+    let edited = bob.send_text(&room, "root").await;
+    let relation = json!({"rel_type": "m.thread", "event_id": edited});
+    let reply = json!({"msgtype": "m.text", "body": "pineapple again", "m.relates_to": relation});
+    alice.send_event(&room, "m.room.message", reply).await;
+    let body = json!({"erase": true, "auth": password(&alice.id, &alice.password)});
+    alice.post("account/deactivate", body).await.expect_ok();
+    let gone = async || {
+        let member = bob.get(&format!("rooms/{}/state/m.room.member/{}", encode(&room), alice.id)).await.expect_ok();
+        (member["membership"] == "leave").then_some(())
+    };
+    eventually("Alice to be out", PATIENCE, gone).await;
+    for user in [&carol, &dan] {
+        user.join(&room).await;
+    }
+    let everything = async |user: &User| {
+        let messages = user.messages(&room, 100).await;
+        let event = user.get(&format!("rooms/{}/event/{}", encode(&room), encode(&said))).await.expect_ok();
+        let context = user.get(&format!("rooms/{}/context/{}", encode(&room), encode(&said))).await.expect_ok();
+        let threads = user.get(&format!("/_matrix/client/v1/rooms/{}/threads", encode(&room))).await.expect_ok();
+        let criteria = json!({"search_categories": {"room_events": {"search_term": "pineapple"}}});
+        let search =
+            user.post("search", criteria).await.expect_ok()["search_categories"]["room_events"]["results"].clone();
+        json!([messages, event, context, threads, search, user.sync().await.0]).to_string()
+    };
+    assert!(everything(&bob).await.contains("a pineapple secret"), "who was there keeps it");
+    for user in [&carol, &dan] {
+        let seen = everything(user).await;
+        assert!(!seen.contains("pineapple") && seen.contains(&said), "{seen}");
+        // Dan was there when she came, and Carol was not.
+        let name = r#""displayname":"alice""#;
+        assert_eq!(seen.contains(name), user.id == dan.id, "{seen}");
+        assert!(seen.contains("fruit"), "what holds in the room is not hers: {seen}");
+    }
 }
 
 #[tokio::test]

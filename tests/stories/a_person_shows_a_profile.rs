@@ -61,7 +61,10 @@ async fn what_does_not_fit_is_refused() {
     let server = Server::start().await;
     let alice = server.register("alice").await;
     let set = async |name: &str, value: Value| alice.put(&format!("profile/{}/{name}", alice.id), value).await;
-    set("displayname", json!({})).await.expect_status(400);
+    set("displayname", json!({})).await.expect_error(400, "M_MISSING_PARAM");
+    set("org.example.a", json!({"org.example.b": 1})).await.expect_error(400, "M_MISSING_PARAM");
+    set("org.example.a", json!({"org.example.a": 1, "org.example.b": 1})).await.expect_error(400, "M_BAD_JSON");
+    set("org.example.a", json!([])).await.expect_error(400, "M_BAD_JSON");
     set("displayname", json!({"displayname": 1})).await.expect_error(400, "M_BAD_JSON");
     set("displayname", json!({"displayname": "x".repeat(257)})).await.expect_error(400, "M_INVALID_PARAM");
     set("Org.Example", json!({"Org.Example": 1})).await.expect_error(400, "M_INVALID_PARAM");

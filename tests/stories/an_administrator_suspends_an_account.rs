@@ -96,6 +96,26 @@ async fn only_administrators_suspend_and_only_others() {
 }
 
 #[tokio::test]
+async fn an_administrator_sees_what_programs_people_use() {
+    let mut server = Server::start().await;
+    let (admin, alice) = (server.administrator().await, server.register("alice").await);
+    let phone = alice.log_in_again().await;
+    let named =
+        |request: reqwest::RequestBuilder| request.header("User-Agent", format!("Story/1.0 {}", "x".repeat(999)));
+    phone.send(reqwest::Method::GET, "account/whoami", named).await.expect_ok();
+    for _ in 0..2 {
+        let answer = admin.get(&format!("admin/whois/{}", alice.id)).await.expect_ok();
+        let connection = &answer["devices"][&phone.device_id]["sessions"][0]["connections"][0];
+        let agent = connection["user_agent"].as_str().expect("it is kept");
+        assert!(agent.starts_with("Story/1.0 x") && agent.len() == 255, "{agent}");
+        server.restart().await;
+    }
+    phone.post("logout", json!({})).await.expect_ok();
+    let answer = admin.get(&format!("admin/whois/{}", alice.id)).await.expect_ok();
+    assert!(!answer.to_string().contains("Story/1.0"), "{answer}");
+}
+
+#[tokio::test]
 async fn people_see_where_they_are_logged_in_and_administrators_see_it_of_all() {
     let server = Server::start().await;
     let admin = server.administrator().await;

@@ -162,6 +162,12 @@ async fn another_service_learns_who_a_person_is_and_no_more() {
         server.stranger().get(&user_info(wrong)).await.expect_error(401, "M_UNKNOWN_TOKEN");
     }
     server.stranger().with_token(secret).get("account/whoami").await.expect_error(401, "M_UNKNOWN_TOKEN");
+
+    // Who has no account any more is nobody to others either.
+    let identifier = json!({"type": "m.id.user", "user": alice.id});
+    let auth = json!({"type": "m.login.password", "identifier": identifier, "password": alice.password});
+    alice.post("account/deactivate", json!({"auth": auth})).await.expect_ok();
+    server.stranger().get(&user_info(secret)).await.expect_error(401, "M_UNKNOWN_TOKEN");
 }
 
 #[tokio::test]

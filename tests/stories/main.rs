@@ -53,6 +53,7 @@ mod people_edit_react_and_branch_off;
 mod people_exchange_keys;
 mod people_explore_a_space;
 mod people_find_each_other;
+mod people_ignore_each_other;
 mod people_jump_to_a_date;
 mod people_own_pieces_of_a_room;
 mod people_read_back;

@@ -70,16 +70,32 @@ async fn state_of_the_wrong_shape_is_told_apart_from_state_that_one_may_not_set(
             let path = format!("rooms/{}/state/{kind}/{}", encode(&room), encode(key));
             alice.put(&path, content).await.expect_error(400, "M_BAD_JSON");
         }
-        // What only people read may be anything; whoever reads it here has to live with that.
-        for (kind, content) in [
-            ("m.room.name", json!({"name": {}})),
-            ("m.room.topic", json!({"topic": [1]})),
-            ("m.room.avatar", json!({"url": 7})),
-            ("m.room.encryption", json!({"algorithm": 5})),
-            ("m.room.join_rules", json!({"join_rule": 5})),
+        // So are the fields that only clients read: nobody's client has to cope with them.
+        for (kind, key, content) in [
+            ("m.room.name", "", json!({"name": {}})),
+            ("m.room.topic", "", json!({"topic": [1]})),
+            ("m.room.avatar", "", json!({"url": 7})),
+            ("m.room.encryption", "", json!({"algorithm": 5})),
+            ("m.room.join_rules", "", json!({"join_rule": 5})),
+            ("m.room.history_visibility", "", json!({"history_visibility": "nobody"})),
+            ("m.room.member", own, json!({"membership": "join", "displayname": 5})),
+            ("m.space.child", "!child:story.example", json!({"via": "story.example"})),
         ] {
-            alice.set_state(&room, kind, "", content).await;
+            let path = format!("rooms/{}/state/{kind}/{}", encode(&room), encode(key));
+            alice.put(&path, content.clone()).await.expect_error(400, "M_BAD_JSON");
+            let with_state = json!({"initial_state": [{"type": kind, "state_key": key, "content": content}]});
+            let made = alice.post("createRoom", with_state).await;
+            assert_eq!(made.status, 400, "{kind}: {made:?}");
         }
+        for content in [json!({"body": 5}), json!({"body": "a", "m.mentions": [own]}), json!({"m.relates_to": "x"})] {
+            let path = format!("rooms/{}/send/m.room.message/{}", encode(&room), content.to_string().len());
+            alice.put(&path, content.clone()).await.expect_error(400, "M_BAD_JSON");
+            let later = format!("{path}?org.matrix.msc4140.delay=1000");
+            alice.put(&later, content).await.expect_error(400, "M_BAD_JSON");
+        }
+        // What is taken away is no nonsense.
+        alice.set_state(&room, "m.room.name", "", json!({"name": null})).await;
+        alice.set_state(&room, "m.room.topic", "", json!({})).await;
         alice.put(&format!("directory/list/room/{}", encode(&room)), json!({"visibility": "public"})).await.expect_ok();
     }
     alice.sync().await;

@@ -104,3 +104,15 @@ async fn an_operator_can_turn_presence_off() {
     set(&alice, "online", Some("hello")).await;
     assert_eq!(bob.sync().await.0["presence"].get("events").and_then(Value::as_array).map_or(0, Vec::len), 0);
 }
+
+#[tokio::test]
+async fn a_status_message_is_no_novel() {
+    let server = Server::start().await;
+    let alice = server.register("alice").await;
+    let path = format!("presence/{}/status", encode(&alice.id));
+    let status = |length: usize| json!({"presence": "online", "status_msg": "ä".repeat(length)});
+    alice.put(&path, status(1_000)).await.expect_ok();
+    alice.put(&path, status(1_001)).await.expect_error(400, "M_INVALID_PARAM");
+    let kept = alice.get(&path).await.expect_ok()["status_msg"].as_str().unwrap().chars().count();
+    assert_eq!(kept, 1_000);
+}

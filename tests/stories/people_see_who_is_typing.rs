@@ -119,7 +119,10 @@ async fn typing_is_not_for_those_outside() {
         let news = outsider.sync_since(start.next_batch()).await;
         assert!(news.0["rooms"]["join"][&room].is_null() && news.left(&room).is_null(), "{}", news.0);
     }
-    bob.put(&path(&room, &bob), json!({"typing": true})).await.expect_error(400, "M_BAD_JSON");
+    bob.put(&path(&room, &bob), json!({"typing": true, "timeout": "1"})).await.expect_error(400, "M_BAD_JSON");
+    bob.put(&path(&room, &bob), json!({"typing": true})).await.expect_ok();
+    assert_eq!(typists(&alice.sync().await, &room), Some(json!([alice.id, bob.id])), "for how long need not be said");
+    bob.put(&path(&room, &bob), json!({"typing": false})).await.expect_ok();
     let unwanted = encode(&json!({"room": {"ephemeral": {"not_types": ["m.typing"]}}}).to_string());
     let filtered = Sync(bob.get(&format!("sync?filter={unwanted}")).await.expect_ok());
     assert_eq!(typists(&filtered, &room), None);

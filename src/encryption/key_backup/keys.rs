@@ -9,7 +9,7 @@ use super::{KeyBackups, Tally, current, find, key::Rank};
 use crate::{
     error::{Error, Kind, Result},
     storage::{
-        Batch, Direction, KeyRange, Stamped,
+        Batch, Direction, KeyRange, Snapshot, Stamped, Store,
         schema::key_backup::{BACKED_UP_KEYS, KEY_BACKUPS, KeyBackup},
         until_settled,
     },
@@ -33,6 +33,49 @@ pub enum Selection<'a> {
     Room(&'a RoomId),
     /// The one of a session in a room.
     Session(&'a RoomId, &'a str),
+}
+
+/// How many keys are read together; a key takes about half a kilobyte.
+const PAGE: usize = 500;
+
+/// The keys in a backup, a page after the other, since all of them may be too many for the memory. What is added meanwhile may be
+/// among them or not.
+#[derive(Clone)]
+pub struct KeyPages {
+    store: Store,
+    user: OwnedUserId,
+    version: u64,
+    /// The room whose keys these are, if they are not those of all.
+    room: Option<OwnedRoomId>,
+    /// Up to where they were read.
+    last: Option<(OwnedRoomId, String)>,
+}
+
+/// A key in a backup with its room and its session.
+pub type PlacedKey = (OwnedRoomId, String, Box<RawValue>);
+
+impl KeyPages {
+    /// The next keys, by room and session; none if there are no more.
+    pub async fn next(&mut self) -> Result<Vec<PlacedKey>> {
+        let (user, version) = (&self.user, self.version);
+        let mut page = match (&self.last, &self.room) {
+            (Some((room, session)), _) => self.read(KeyRange::prefix_after((user, version, room), session)).await?,
+            (None, Some(room)) => self.read(KeyRange::prefix((user, version, room))).await?,
+            (None, None) => self.read(KeyRange::prefix((user, version))).await?,
+        };
+        if let (Some((room, _)), None, true) = (&self.last, &self.room, page.is_empty()) {
+            page = self.read(KeyRange::prefix_after((user, version), room)).await?;
+        }
+        if let Some((room, session, _)) = page.last() {
+            self.last = Some((room.clone(), session.clone()));
+        }
+        Ok(page)
+    }
+
+    async fn read(&self, range: KeyRange<(OwnedUserId, u64, OwnedRoomId, String)>) -> Result<Vec<PlacedKey>> {
+        let rows = BACKED_UP_KEYS.scan(&self.store.snapshot(), range, Direction::Forward, PAGE).await?;
+        Ok(rows.into_iter().map(|((.., room, session), key)| (room, session, key)).collect())
+    }
 }
 
 impl Selection<'_> {
@@ -80,20 +123,27 @@ impl KeyBackups {
         .await
     }
 
-    /// Keys in a backup of `user`.
+    /// The keys in a backup of `user`, or those of one room in it.
     ///
     /// # Errors
     ///
     /// `NotFound` if there is no backup of this version.
-    pub async fn keys(&self, user: &UserId, version: &str, selection: Selection<'_>) -> Result<Keys> {
+    pub async fn keys(&self, user: &UserId, version: &str, room: Option<&RoomId>) -> Result<KeyPages> {
+        let (version, _) = find(&self.store.snapshot(), user, version).await?;
+        let (store, user, room) = (self.store.clone(), user.to_owned(), room.map(RoomId::to_owned));
+        Ok(KeyPages { store, user, version, room, last: None })
+    }
+
+    /// The key of a session in a backup of `user`.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if there is no backup of this version, or no such key in it.
+    pub async fn key(&self, user: &UserId, version: &str, room: &RoomId, session: &str) -> Result<Raw<KeyBackupData>> {
         let snapshot = self.store.snapshot();
         let (number, _) = find(&snapshot, user, version).await?;
-        let range = selection.range(user, number);
-        let mut keys = Keys::new();
-        for ((.., room, session), key) in BACKED_UP_KEYS.scan(&snapshot, range, Direction::Forward, usize::MAX).await? {
-            keys.entry(room).or_default().insert(session, Raw::from_json(key));
-        }
-        Ok(keys)
+        let key = BACKED_UP_KEYS.get(&snapshot, (user, number, room, session)).await?;
+        key.map(Raw::from_json).ok_or_else(|| Error::not_found("There is no key of this session in the backup."))
     }
 
     /// Removes keys from a backup of `user`.
@@ -114,14 +164,33 @@ impl KeyBackups {
                     count = 0;
                 }
                 Selection::Room(_) | Selection::Session(..) => {
-                    let rows = BACKED_UP_KEYS.scan(&snapshot, range, Direction::Forward, usize::MAX).await?;
-                    rows.iter().for_each(|(place, _)| BACKED_UP_KEYS.delete(&mut batch, place));
-                    count -= rows.len() as u64;
+                    let removed = self.count(&snapshot, user, number, selection).await?;
+                    if removed > 0 {
+                        BACKED_UP_KEYS.delete_range(&mut batch, range);
+                        count -= removed;
+                    }
                 }
             }
             self.change_keys(batch, user, number, &before, count).await
         })
         .await
+    }
+
+    /// How many keys of a backup a selection has, counted a page at a time.
+    async fn count(&self, snapshot: &Snapshot, user: &UserId, version: u64, of: Selection<'_>) -> Result<u64> {
+        let Selection::Room(room) = of else {
+            let rows = BACKED_UP_KEYS.scan(snapshot, of.range(user, version), Direction::Forward, PAGE).await?;
+            return Ok(rows.len() as u64);
+        };
+        let (mut count, mut range) = (0, of.range(user, version));
+        loop {
+            let rows = BACKED_UP_KEYS.scan(snapshot, range, Direction::Forward, PAGE).await?;
+            count += rows.len() as u64;
+            match rows.last() {
+                Some(((.., last), _)) => range = KeyRange::prefix_after((user, version, room), last),
+                None => return Ok(count),
+            }
+        }
     }
 
     /// Commits what changes the keys of a backup, if anything does, together with how many there are now.

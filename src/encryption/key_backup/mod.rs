@@ -15,7 +15,7 @@ use ruma::{DeviceId, UInt, UserId};
 use serde_json::value::RawValue;
 
 use self::description::Description;
-pub use self::keys::Selection;
+pub use self::keys::{KeyPages, PlacedKey, Selection};
 use crate::{
     error::{Error, Result},
     storage::{

@@ -5,6 +5,7 @@
 
 mod for_appservices;
 mod outgoing;
+mod overflow;
 mod transactions;
 
 #[cfg(test)]
@@ -12,12 +13,16 @@ mod tests;
 
 use imbl::OrdSet;
 use ruma::{
-    DeviceId, OwnedServerName, OwnedUserId, TransactionId, UserId, api::client::to_device::send_event_to_device::v3,
-    events::AnyToDeviceEvent, serde::Raw,
+    DeviceId, OwnedDeviceId, OwnedServerName, OwnedUserId, TransactionId, UserId,
+    api::client::to_device::send_event_to_device::v3, events::AnyToDeviceEvent, serde::Raw,
 };
+use serde_json::value::RawValue;
 
 pub use self::for_appservices::ForAppservice;
-use self::outgoing::{Bounds, Outgoing};
+use self::{
+    outgoing::{Bounds, Outgoing},
+    overflow::Growth,
+};
 use crate::{
     appservices::Appservices,
     clock::Clock,
@@ -49,6 +54,7 @@ pub struct ToDevice {
     clock: Clock,
     server_name: OwnedServerName,
     appservices: Appservices,
+    growth: Growth,
 }
 
 /// What waits for a device.
@@ -70,13 +76,20 @@ impl ToDevice {
         server_name: OwnedServerName,
     ) -> Self {
         let appservices = Appservices::none(&server_name);
-        Self { store, sessions, notifier, clock, server_name, appservices }
+        let growth = Growth::new(overflow::USUAL_LIMIT);
+        Self { store, sessions, notifier, clock, server_name, appservices, growth }
     }
 
     /// The same inboxes, of which `appservices` hear what is for their users.
     #[must_use]
     pub fn with_appservices(self, appservices: &Appservices) -> Self {
         Self { appservices: appservices.clone(), ..self }
+    }
+
+    /// The same inboxes, of which each holds at most so many messages, and about 4 KiB for each of them in all.
+    #[must_use]
+    pub fn with_inboxes_of(self, limit: usize) -> Self {
+        Self { growth: Growth::new(limit), ..self }
     }
 
     /// Puts messages of one type into the inboxes of the devices that they are for, once for each transaction of the sending
@@ -109,37 +122,42 @@ impl ToDevice {
             if !transactions::begin(&mut batch, &snapshot, (sender, device), kind, transaction, now).await? {
                 return Ok(());
             }
-            let (mut bounds, mut audience) = (Bounds::default(), OrdSet::new());
+            let (mut bounds, mut audience, mut came) = (Bounds::default(), OrdSet::new(), Vec::new());
             for outgoing in &outgoing {
-                if self.put(&mut batch, &snapshot, outgoing, &mut bounds).await? {
+                let devices = self.put(&mut batch, &snapshot, outgoing, &mut bounds).await?;
+                if !devices.is_empty() {
                     audience.insert(outgoing.user.to_owned());
                 }
+                came.extend(devices);
             }
             self.wake(&mut batch, audience);
-            self.store.commit(batch).await.map(drop)
+            self.store.commit(batch).await?;
+            self.keep_bounds(&came).await
         })
         .await
     }
 
-    /// Adds to `batch` what goes to the devices of one user; `false` if that is nothing.
+    /// Adds to `batch` what goes to the devices of one user, and says to which, and how many bytes.
     async fn put(
         &self,
         batch: &mut Batch,
         snapshot: &Snapshot,
         outgoing: &Outgoing<'_>,
         bounds: &mut Bounds,
-    ) -> Result<bool> {
+    ) -> Result<Vec<(OwnedUserId, OwnedDeviceId, u64)>> {
         let user = outgoing.user;
         // A device that ends at this moment must not find messages when it comes again.
         let wanted = |device: &DeviceId| outgoing.to(device).is_some();
         let devices = self.sessions.hold_devices(batch, snapshot, user, wanted).await?;
-        for device in &devices {
-            let Some(event) = outgoing.to(device) else { continue };
+        let mut came = Vec::with_capacity(devices.len());
+        for device in devices {
+            let Some(event) = outgoing.to(&device) else { continue };
             bounds.spend(event)?;
-            TO_DEVICE.put(batch, (user, device, Position::pending(0)), &event.to_owned());
-            self.note_for_appservices(batch, user, device);
+            TO_DEVICE.put(batch, (user, &device, Position::pending(0)), &event.to_owned());
+            self.note_for_appservices(batch, user, &device);
+            came.push((user.to_owned(), device, event.get().len() as u64));
         }
-        Ok(!devices.is_empty())
+        Ok(came)
     }
 
     /// Has those wake up whose devices find something new.
@@ -152,20 +170,41 @@ impl ToDevice {
     pub async fn waiting(
         &self,
         snapshot: &Snapshot,
-        (user, device): (&UserId, &DeviceId),
+        device: (&UserId, &DeviceId),
         after: Position,
         limit: usize,
     ) -> Result<Waiting> {
-        let range = KeyRange::prefix_after((user, device), after);
-        let mut rows = TO_DEVICE.scan(snapshot, range, Direction::Forward, limit.saturating_add(1)).await?;
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let until = match rows.last() {
-            Some(((.., last), _)) if more => *last,
-            None if more => after,
-            _ => snapshot.position().max(after),
-        };
-        Ok(Waiting { events: rows.into_iter().map(|(_, event)| Raw::from_json(event)).collect(), until })
+        self.waiting_and_wanted(snapshot, device, after, limit, |_| true).await
+    }
+
+    /// At most `limit` of the messages for a device that came after a position and are `wanted`, as of `snapshot`. The others
+    /// are passed over.
+    pub async fn waiting_and_wanted(
+        &self,
+        snapshot: &Snapshot,
+        (user, device): (&UserId, &DeviceId),
+        after: Position,
+        limit: usize,
+        wanted: impl Fn(&RawValue) -> bool,
+    ) -> Result<Waiting> {
+        let (mut events, mut until) = (Vec::new(), after);
+        loop {
+            let range = KeyRange::prefix_after((user, device), until);
+            let rows = TO_DEVICE.scan(snapshot, range, Direction::Forward, limit.saturating_add(1)).await?;
+            let is_all = rows.len() <= limit;
+            for ((.., position), event) in rows {
+                if wanted(&event) {
+                    if events.len() == limit {
+                        return Ok(Waiting { events, until });
+                    }
+                    events.push(Raw::from_json(event));
+                }
+                until = position;
+            }
+            if is_all {
+                return Ok(Waiting { events, until: snapshot.position().max(after) });
+            }
+        }
     }
 
     /// Removes the messages up to a position, since the device has them.

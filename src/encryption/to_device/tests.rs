@@ -168,6 +168,30 @@ async fn a_device_that_ends_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn an_inbox_that_nobody_empties_has_a_bound_and_keeps_the_newest_keys() {
+    let it = Scene::new().await;
+    let to_device = it.encryption.to_device.clone().with_inboxes_of(16);
+    for number in 0..60 {
+        let (kind, transaction) =
+            (if number % 3 == 0 { "org.example" } else { "m.room.encrypted" }, number.to_string());
+        let one = messages(to(alice(), "A", &transaction));
+        to_device.send((bob(), device_id!("C")), kind, transaction.as_str().into(), &one).await.unwrap();
+    }
+    let device = (alice(), device_id!("A"));
+    let waiting = to_device.waiting(&it.store.snapshot(), device, Position::ZERO, 99).await.unwrap().events;
+    let told: Vec<Value> = waiting.iter().map(|event| event.deserialize_as_unchecked().unwrap()).collect();
+    assert!((16..=18).contains(&told.len()), "{}", told.len());
+    let keys = |event: &&Value| event["type"] == "m.room.encrypted";
+    let numbers: Vec<u32> =
+        told.iter().filter(keys).map(|event| event["content"]["text"].as_str().unwrap().parse().unwrap()).collect();
+    let newest: Vec<u32> = (0..60).filter(|number| number % 3 != 0).collect();
+    assert_eq!(numbers, newest[newest.len() - numbers.len()..], "none of the newest is missing");
+    assert!(numbers.len() >= 14);
+    it.send("other", to(alice(), "B", "others keep theirs")).await.unwrap();
+    assert_eq!(it.inbox("B").await, ["others keep theirs"]);
+}
+
+#[tokio::test]
 async fn a_message_wakes_those_whom_it_is_for() {
     let it = Scene::new().await;
     let (alice_waits, bob_waits) = (it.notifier.watch(alice()), it.notifier.watch(bob()));

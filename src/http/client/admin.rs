@@ -61,7 +61,7 @@ pub async fn suspend(
     Ok(Reply(suspend_user::v1::Response::new(request.suspended)))
 }
 
-/// `GET /admin/whois/{userId}`: for the user and for administrators. What program a device runs is not kept.
+/// `GET /admin/whois/{userId}`: for the user and for administrators.
 ///
 /// Written out, since ruma's type has `null` for what is not known, where the specification wants nothing.
 pub async fn whois(
@@ -75,8 +75,14 @@ pub async fn whois(
     }
     let mut devices = Map::new();
     for device in sessions.devices(&request.user_id).await? {
-        let seen = device.last_seen.into_iter();
-        let connections: Vec<_> = seen.map(|seen| json!({"ip": seen.address, "last_seen": seen.at})).collect();
+        let connection = device.last_seen.map(|seen| {
+            let mut connection = json!({"ip": seen.address, "last_seen": seen.at});
+            if let Some(user_agent) = device.user_agent {
+                connection["user_agent"] = user_agent.into();
+            }
+            connection
+        });
+        let connections: Vec<_> = connection.into_iter().collect();
         devices.insert(device.device_id.to_string(), json!({"sessions": [{"connections": connections}]}));
     }
     Ok(Json(json!({"user_id": request.user_id, "devices": devices})))

@@ -7,7 +7,7 @@ use ruma::{
         IncomingRequest, Metadata,
         client::{
             directory::set_room_visibility, message::get_message_events, push::set_pushrule, search::search_events,
-            session::login,
+            session::login, typing::create_typing_event,
         },
         error::DeserializationError,
     },
@@ -72,6 +72,22 @@ impl<R: IncomingRequest> Amend for OldCredentials<R> {
             auth.insert("threepid_creds".to_owned(), credentials);
         }
         serde_json::to_vec(&request).map(Cow::Owned)
+    }
+}
+
+/// Who says that they are typing, and not for how long, types for half a minute; ruma 0.17 refuses the request.
+pub enum TypesForAWhile {}
+
+impl Amend for TypesForAWhile {
+    type Request = create_typing_event::v3::Request;
+
+    fn amend(body: &[u8]) -> serde_json::Result<Cow<'_, [u8]>> {
+        let mut state: JsonObject = serde_json::from_slice(body)?;
+        if state.contains_key("timeout") || state.get("typing") != Some(&true.into()) {
+            return Ok(Cow::Borrowed(body));
+        }
+        state.insert("timeout".to_owned(), 30_000.into());
+        serde_json::to_vec(&state).map(Cow::Owned)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
+use axum::{extract::State, response::Response};
 use ruma::{
     api::client::backup::{
-        RoomKeyBackup, add_backup_keys, add_backup_keys_for_room, add_backup_keys_for_session, create_backup_version,
+        add_backup_keys, add_backup_keys_for_room, add_backup_keys_for_session, create_backup_version,
         delete_backup_keys, delete_backup_keys_for_room, delete_backup_keys_for_session, delete_backup_version,
         get_backup_info, get_backup_keys, get_backup_keys_for_room, get_backup_keys_for_session,
         get_latest_backup_info, update_backup_version,
@@ -13,9 +13,10 @@ use ruma::{
     serde::Raw,
 };
 
+use super::backed_up_keys::{Form, written};
 use crate::{
     encryption::{BackupInfo, KeyBackups, Selection, Tally},
-    error::Error,
+    error::Result,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
@@ -122,10 +123,9 @@ pub async fn keys(
     State(backups): State<KeyBackups>,
     caller: Caller,
     Request(request): Request<get_backup_keys::v3::Request>,
-) -> Answer<get_backup_keys::v3::Response> {
-    let keys = backups.keys(&caller.user_id, &request.version, Selection::All).await?;
-    let rooms = keys.into_iter().map(|(room, sessions)| (room, RoomKeyBackup::new(sessions))).collect();
-    Ok(Reply(get_backup_keys::v3::Response::new(rooms)))
+) -> Result<Response> {
+    let pages = backups.keys(&caller.user_id, &request.version, None).await?;
+    written(pages, Form::ByRoom).await
 }
 
 /// `GET /room_keys/keys/{roomId}`
@@ -133,11 +133,9 @@ pub async fn keys_of_room(
     State(backups): State<KeyBackups>,
     caller: Caller,
     Request(request): Request<get_backup_keys_for_room::v3::Request>,
-) -> Answer<get_backup_keys_for_room::v3::Response> {
-    let selection = Selection::Room(&request.room_id);
-    let mut keys = backups.keys(&caller.user_id, &request.version, selection).await?;
-    let sessions = keys.remove(&request.room_id).unwrap_or_default();
-    Ok(Reply(get_backup_keys_for_room::v3::Response::new(sessions)))
+) -> Result<Response> {
+    let pages = backups.keys(&caller.user_id, &request.version, Some(&request.room_id)).await?;
+    written(pages, Form::OfOneRoom).await
 }
 
 /// `GET /room_keys/keys/{roomId}/{sessionId}`
@@ -146,10 +144,7 @@ pub async fn key(
     caller: Caller,
     Request(request): Request<get_backup_keys_for_session::v3::Request>,
 ) -> Answer<get_backup_keys_for_session::v3::Response> {
-    let selection = Selection::Session(&request.room_id, &request.session_id);
-    let keys = backups.keys(&caller.user_id, &request.version, selection).await?;
-    let key = keys.into_values().flat_map(BTreeMap::into_values).next();
-    let key = key.ok_or_else(|| Error::not_found("There is no key of this session in the backup."))?;
+    let key = backups.key(&caller.user_id, &request.version, &request.room_id, &request.session_id).await?;
     Ok(Reply(get_backup_keys_for_session::v3::Response::new(key)))
 }
 

@@ -7,6 +7,7 @@ mod aliases;
 mod amended;
 mod appservice;
 mod as_sent;
+mod backed_up_keys;
 mod calls;
 mod content_disposition;
 mod context;

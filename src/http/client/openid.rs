@@ -8,11 +8,12 @@ use ruma::{
 };
 
 use crate::{
+    error::Kind,
     http::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
     },
-    users::{Accounts, OpenIdTokens},
+    users::{Accounts, OpenIdTokens, Standing},
 };
 
 pub async fn request_token(
@@ -29,9 +30,17 @@ pub async fn request_token(
 }
 
 pub async fn user_info(
+    State(accounts): State<Accounts>,
     State(tokens): State<OpenIdTokens>,
     Request(request): Request<get_openid_userinfo::v1::Request>,
 ) -> Answer<get_openid_userinfo::v1::Response> {
     let user = tokens.owner(&request.access_token).await?;
+    // Whose account ended or is locked meanwhile proves nothing by a token from before.
+    let account = accounts.get(&user).await?;
+    if account.is_none_or(|account| account.standing != Standing::Active) {
+        return Err(
+            Kind::UnknownToken { soft_logout: false }.with("The account of this token cannot be used any more.")
+        );
+    }
     Ok(Reply(get_openid_userinfo::v1::Response::new(user)))
 }

@@ -138,7 +138,7 @@ async fn guest(
     address: IpAddr,
 ) -> Result<Option<OwnedUserId>> {
     let Some(token) = &request.guest_access_token else { return Ok(None) };
-    let session = sessions.authenticate(token, Seen { address }).await?;
+    let session = sessions.authenticate(token, Seen { address, user_agent: None }).await?;
     if !session.guest {
         return Err(Error::forbidden("The guest_access_token is not one of a guest."));
     }

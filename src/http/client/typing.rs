@@ -3,6 +3,7 @@
 use axum::extract::State;
 use ruma::api::client::typing::create_typing_event::{self, v3::Typing};
 
+use super::amended::{Amended, TypesForAWhile};
 use crate::{
     http::{
         authenticate::Caller,
@@ -16,7 +17,7 @@ pub async fn set(
     State(rooms): State<Rooms>,
     State(presence): State<Presence>,
     caller: Caller,
-    Request(request): Request<create_typing_event::v3::Request>,
+    Request(Amended(request)): Request<Amended<TypesForAWhile>>,
 ) -> Answer<create_typing_event::v3::Response> {
     caller.require_self(&request.user_id)?;
     match request.state {

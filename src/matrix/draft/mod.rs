@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use self::unique_keys::UniqueKeys;
-use super::{event::Event, signing::SigningKey};
+use super::{event::Event, known_fields, signing::SigningKey};
 use crate::error::{Error, Kind, Result};
 
 /// The size in bytes that the canonical JSON of a whole event must not exceed, signatures included.
@@ -65,11 +65,37 @@ pub struct Draft {
 ///
 /// # Errors
 ///
-/// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)), and
+/// [`Kind::BadJson`] when the content is not an object of canonical JSON (floats, integers beyond ±(2^53 − 1)) and
 /// [`Kind::TooLarge`] when the event or one of its keys is larger than the specification allows ("Size limits").
 /// Versions 2 to 5 would tolerate other numbers, but leave open how they are hashed; here they are refused as well.
 pub fn seal(
     draft: Draft,
+    rules: &RoomVersionRules,
+    server_name: &ServerName,
+    key: &SigningKey,
+) -> Result<(Event, Box<str>)> {
+    let content = canonical_content(&draft.content)?;
+    sign(draft, content, rules, server_name, key)
+}
+
+/// As [`seal`], for what somebody here wants to send: the fields that everybody knows must have the shape that they should.
+///
+/// # Errors
+///
+/// As [`seal`]; [`Kind::BadJson`] too when one of those fields has another shape than the specification says.
+pub fn seal_checked(
+    draft: Draft,
+    rules: &RoomVersionRules,
+    server_name: &ServerName,
+    key: &SigningKey,
+) -> Result<(Event, Box<str>)> {
+    let content = checked_content(&draft.kind, draft.state_key.is_some(), &draft.content)?;
+    sign(draft, content, rules, server_name, key)
+}
+
+fn sign(
+    draft: Draft,
+    content: CanonicalJsonObject,
     rules: &RoomVersionRules,
     server_name: &ServerName,
     key: &SigningKey,
@@ -79,7 +105,7 @@ pub fn seal(
         return Err(Error::internal(format!("an event cannot follow {} events", draft.prev_events.len())));
     }
     let names_room = draft.room_id.clone();
-    let mut pdu = to_object(draft, rules)?;
+    let mut pdu = to_object(draft, content, rules)?;
     let chosen_id = rules.event_format.require_event_id.then(|| choose_id(&pdu, server_name)).transpose()?;
     if let Some(id) = &chosen_id {
         pdu.insert("event_id".to_owned(), CanonicalJsonValue::String(id.to_string()));
@@ -131,6 +157,17 @@ pub fn canonical_content(json: &RawValue) -> Result<CanonicalJsonObject> {
     }
 }
 
+/// As [`canonical_content`], for an event of this type, of which the fields that everybody knows are checked as well.
+///
+/// # Errors
+///
+/// [`Kind::BadJson`] when one of those has another shape than the specification says, or the content is no content at all.
+pub fn checked_content(kind: &TimelineEventType, is_state: bool, json: &RawValue) -> Result<CanonicalJsonObject> {
+    let content = canonical_content(json)?;
+    known_fields::check(&kind.to_string(), is_state, &content)?;
+    Ok(content)
+}
+
 /// The levels of lists and objects in a value; parsing has bounded them already.
 fn depth(value: &CanonicalJsonValue) -> usize {
     match value {
@@ -140,8 +177,7 @@ fn depth(value: &CanonicalJsonValue) -> usize {
     }
 }
 
-fn to_object(draft: Draft, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
-    let mut content = canonical_content(&draft.content)?;
+fn to_object(draft: Draft, mut content: CanonicalJsonObject, rules: &RoomVersionRules) -> Result<CanonicalJsonObject> {
     let mut pdu = CanonicalJsonObject::new();
     let mut put = |key: &str, value: CanonicalJsonValue| pdu.insert(key.to_owned(), value);
 

@@ -16,7 +16,7 @@ pub(super) use self::timer::Alarm;
 use super::Rooms;
 use crate::{
     error::{Error, Kind, Result},
-    matrix::draft::canonical_content,
+    matrix::draft::checked_content,
     storage::{
         Batch, Direction, KeyRange, Snapshot,
         schema::{
@@ -243,7 +243,7 @@ fn check(request: &DelayRequest) -> Result<()> {
     if longest > LONGEST_KEY || request.content.get().len() > LARGEST_CONTENT {
         return Err(Kind::TooLarge.with("An event has at most 65536 bytes, its type and its state key 255."));
     }
-    canonical_content(&request.content).map(drop)
+    checked_content(&request.kind, request.state_key.is_some(), &request.content).map(drop)
 }
 
 fn no_such_delayed_event() -> Error {

@@ -20,7 +20,7 @@ const NEWEST: usize = 1_000;
 
 impl Rooms {
     /// The receipts that came after `since`, or that stand if there is no `since`, as `viewer` may know them: at events that
-    /// they may see, the newest of a crowd's and all of the viewer's own.
+    /// they may see, of people whom they do not ignore, the newest of a crowd's and all of the viewer's own.
     ///
     /// There is more than one content only when somebody read up to the same event in several ways, for which one content
     /// has no room. The receipt for no thread in particular then comes first.
@@ -42,7 +42,7 @@ impl Rooms {
         }
         let known = |receipt: &Receipt| match receipt.kind {
             _ if receipt.reader == *reader => true,
-            ReceiptKind::Public => viewer.may_see_place(receipt.order),
+            ReceiptKind::Public => viewer.may_see_place(receipt.order) && !viewer.ignored().contains(&receipt.reader),
             ReceiptKind::Private => false,
         };
         contents(rows.into_iter().map(|(_, receipt)| receipt).filter(known).collect())

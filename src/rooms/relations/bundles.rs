@@ -39,6 +39,13 @@ pub(in crate::rooms) struct BundledThread {
     pub participated: bool,
 }
 
+impl Bundle {
+    /// The events that stand in it whole.
+    pub fn events(&self) -> impl Iterator<Item = &TimelineEvent> {
+        self.edit.iter().chain(self.thread.iter().map(|thread| &thread.latest))
+    }
+}
+
 impl Rooms {
     /// What is bundled with those of these events to which anything relates, and with the newest events of their threads.
     pub(in crate::rooms) async fn bundles(

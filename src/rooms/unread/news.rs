@@ -122,9 +122,7 @@ impl Rooms {
         let current = self.membership(snapshot, room_id, user).await?;
         let holds = current
             .is_some_and(|row| row.value.membership == MembershipState::Invite && row.value.event_id == event.id);
-        Ok(holds
-            && !viewer.ignored().contains(&event.sender)
-            && self.hears_invitation(snapshot, user, &event.sender).await?)
+        Ok(holds && self.hears_invitation(snapshot, user, &event.sender).await?)
     }
 }
 

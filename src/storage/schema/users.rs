@@ -24,6 +24,9 @@ pub const DEVICES: Table<(OwnedUserId, OwnedDeviceId), Device> = Table::new(22, 
 /// When each device was last seen; apart from `devices` because it is written in bulk and late.
 pub const DEVICES_SEEN: Table<(OwnedUserId, OwnedDeviceId), DeviceSeen> = Table::new(23, "devices_seen", Family::Rows);
 
+/// What program each device ran when it was last seen, as it names itself; apart since it came later.
+pub const DEVICE_AGENTS: Table<(OwnedUserId, OwnedDeviceId), String> = Table::new(50, "device_agents", Family::Rows);
+
 /// Whose access token has this SHA-256 hash.
 pub const ACCESS_TOKENS: Table<([u8; 32],), SessionToken> = Table::new(24, "access_tokens", Family::Rows);
 
@@ -77,12 +80,17 @@ pub const THREAD_SUBSCRIPTIONS: Table<(OwnedUserId, OwnedRoomId, OwnedEventId), 
 pub const THREAD_SUBSCRIPTION_CHANGES: Table<(OwnedUserId, Position), (OwnedRoomId, OwnedEventId)> =
     Table::new(42, "thread_subscription_changes", Family::Rows);
 
+/// Who asked to be forgotten when their account ended, stamped with the position of that: whoever came into a room later reads
+/// nothing of what they said.
+pub const ERASURES: Table<(OwnedUserId,), Stamped<()>> = Table::new(51, "erasures", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
     REGISTRATION_TOKENS.info(),
     DEVICES.info(),
     DEVICES_SEEN.info(),
+    DEVICE_AGENTS.info(),
     ACCESS_TOKENS.info(),
     REFRESH_TOKENS.info(),
     LOGIN_TOKENS.info(),
@@ -98,6 +106,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     RESERVED_DEVICE_IDS.info(),
     THREAD_SUBSCRIPTIONS.info(),
     THREAD_SUBSCRIPTION_CHANGES.info(),
+    ERASURES.info(),
 ];
 
 /// What a user decided about a thread (MSC4306).

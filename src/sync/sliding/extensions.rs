@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     storage::Position,
-    sync::{account_data, changed::Changed, device_lists, ephemeral, joined::Known, key_stock},
+    sync::{account_data, changed::Changed, device_lists, ephemeral, joined::Known, key_stock, to_device},
 };
 
 /// The most messages to the device that one answer brings.
@@ -37,7 +37,7 @@ pub(super) async fn section(look: &Look<'_>, next: &mut Told, answer: &mut Exten
     let asked = &look.request.body.extensions;
     let mut is_news = !answer.receipts.is_empty() || !answer.typing.is_empty();
     if asked.to_device.enabled == Some(true) {
-        let section = to_device(look).await?;
+        let section = messages(look).await?;
         is_news |= !section.events.is_empty();
         answer.to_device = Some(section);
     }
@@ -54,14 +54,13 @@ pub(super) async fn section(look: &Look<'_>, next: &mut Told, answer: &mut Exten
 }
 
 /// What others have sent to the device since the position that the client gives.
-async fn to_device(look: &Look<'_>) -> Result<ToDevice> {
+async fn messages(look: &Look<'_>) -> Result<ToDevice> {
     let asked = &look.request.body.extensions.to_device;
     let after = position(asked.since.as_deref())?.min(look.reading.until());
     let limit = asked.limit.map_or(MAXIMUM_MESSAGES, |limit| usize::try_from(u64::from(limit)).unwrap_or(usize::MAX));
     // An answer without a message would not get the client any further.
     let limit = limit.clamp(1, MAXIMUM_MESSAGES);
-    let device = (&*look.reading.user, &*look.reading.device);
-    let waiting = look.sync.to_device.waiting(&look.reading.snapshot, device, after, limit).await?;
+    let waiting = to_device::heard(look.sync, &look.reading, after, limit).await?;
     let mut section = ToDevice::default();
     (section.next_batch, section.events) = (waiting.until.to_string(), waiting.events);
     Ok(section)
@@ -131,7 +130,8 @@ pub(super) async fn inside(
         told.receipts &= !changed;
     }
     if wants(look, OfRooms::Typing, room_id, pick) {
-        if let Some(content) = typing(look, insight, is_behind, told.typing) {
+        if let Some(content) = typing(look, insight, is_behind, told) {
+            told.somebody_types = !content.user_ids.is_empty();
             answer.typing.rooms.insert(room_id.clone(), ephemeral::event(content)?.cast_unchecked());
         }
         told.typing = true;
@@ -184,14 +184,13 @@ async fn of_account_data(
 }
 
 /// Who is typing, if that is news to the client.
-fn typing(look: &Look<'_>, insight: &Insight<'_>, is_behind: bool, told: bool) -> Option<TypingEventContent> {
-    let starts_anew = is_behind || !told || insight.known == Known::Nothing;
+fn typing(look: &Look<'_>, insight: &Insight<'_>, is_behind: bool, told: &ToldRoom) -> Option<TypingEventContent> {
+    let starts_anew = is_behind || !told.typing || insight.known == Known::Nothing;
     let known = if starts_anew { Known::Nothing } else { insight.known };
     let reading = joined::reading_as_known(look, known);
-    let told_of_somebody = told && is_behind;
     match ephemeral::typing(look.sync, &reading, insight.room, insight.viewer, known) {
         // Somebody may have stopped while the client did not look.
-        None if told_of_somebody => Some(TypingEventContent::new(Vec::new())),
+        None if starts_anew && told.somebody_types => Some(TypingEventContent::new(Vec::new())),
         content => content,
     }
 }

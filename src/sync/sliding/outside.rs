@@ -36,11 +36,18 @@ pub(super) async fn invitation(
     let events = match is_knock {
         true => invited::knock(look.sync, &reading, room_id, membership).await?.map(|room| room.knock_state.events),
         false => {
-            invited::invitation(look.sync, &reading, room_id, membership).await?.map(|room| room.invite_state.events)
+            let invitation = (&**room_id, membership);
+            let room = invited::invitation(look.sync, &reading, invitation, look.changed.as_ref()).await?;
+            room.map(|room| room.invite_state.events)
         }
     };
     let is_dm = look.direct.contains(room_id);
+    let is_later = since.is_some_and(|since| membership.at > since);
     let mut told = match (before, &events) {
+        // The client knows an earlier invitation and must hear of this one as soon as the user wants that.
+        (Some(_), None) if is_later => {
+            return Ok((Some(ToldRoom::unknown(MembershipState::Leave, pick.config.clone())), None));
+        }
         (Some(before), _) if known != Known::Nothing => before.clone(),
         (_, Some(_)) => ToldRoom::unknown(kind.clone(), pick.config.clone()),
         // An invitation that the user does not want to hear of is as none.

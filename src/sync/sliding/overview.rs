@@ -56,7 +56,7 @@ pub(super) enum Relation {
     Outside,
     /// Was kicked or banned, and had been in it.
     Removed,
-    /// Left it or did not enter: only clients that know the room hear of it.
+    /// Left it, did not enter, or does not want to hear of the invitation: only clients that know the room hear of it.
     Gone,
 }
 
@@ -213,7 +213,17 @@ pub(super) async fn relation(
 ) -> Result<Relation> {
     Ok(match membership.value.membership {
         MembershipState::Join => Relation::Joined,
-        MembershipState::Invite | MembershipState::Knock => Relation::Outside,
+        MembershipState::Knock => Relation::Outside,
+        MembershipState::Invite => {
+            let room = sync.rooms.room(room_id).await?;
+            let event = sync.rooms.event(snapshot, &room, &membership.value.event_id).await?;
+            match event {
+                Some(event) if sync.rooms.hears_invitation(snapshot, user, &event.event.sender).await? => {
+                    Relation::Outside
+                }
+                _ => Relation::Gone,
+            }
+        }
         _ if membership.value.forgotten => Relation::Gone,
         _ => {
             let viewer = sync.rooms.viewer(snapshot, room_id, user).await?;

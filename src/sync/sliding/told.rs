@@ -73,6 +73,8 @@ pub(super) struct ToldRoom {
     pub account_data: bool,
     /// Whether it is known who types.
     pub typing: bool,
+    /// Whether somebody did, when that was last told.
+    pub somebody_types: bool,
 }
 
 impl Settings {
@@ -101,6 +103,7 @@ impl ToldRoom {
             receipts: false,
             account_data: false,
             typing: false,
+            somebody_types: false,
         }
     }
 }

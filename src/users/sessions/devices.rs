@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     storage::{
         Batch, Direction, KeyRange, Snapshot,
-        schema::users::{DEVICES, DEVICES_SEEN, Device, DeviceSeen},
+        schema::users::{DEVICE_AGENTS, DEVICES, DEVICES_SEEN, Device, DeviceSeen},
         until_settled,
     },
     streams::{Change, Log},
@@ -26,6 +26,8 @@ pub struct DeviceInfo {
     pub display_name: Option<String>,
     /// When and from where it was last seen, to the minute.
     pub last_seen: Option<DeviceSeen>,
+    /// What program it ran then, as it names itself.
+    pub user_agent: Option<String>,
 }
 
 impl Sessions {
@@ -34,11 +36,9 @@ impl Sessions {
         let snapshot = self.store.snapshot();
         let rows = self.device_rows(&snapshot, user).await?;
         let seen = DEVICES_SEEN.get_many(&snapshot, rows.iter().map(|(device_id, _)| (user, device_id))).await?;
-        let infos = rows.into_iter().zip(seen).map(|((device_id, device), seen)| DeviceInfo {
-            last_seen: self.last_seen.of(user, &device_id).or(seen),
-            display_name: device.display_name,
-            device_id,
-        });
+        let agents = DEVICE_AGENTS.get_many(&snapshot, rows.iter().map(|(device_id, _)| (user, device_id))).await?;
+        let kept = seen.into_iter().zip(agents);
+        let infos = rows.into_iter().zip(kept).map(|((id, device), kept)| self.info(user, id, device, kept));
         Ok(infos.collect())
     }
 
@@ -51,8 +51,21 @@ impl Sessions {
         let snapshot = self.store.snapshot();
         let device = DEVICES.get(&snapshot, (user, device_id)).await?.ok_or_else(no_such_device)?;
         let seen = DEVICES_SEEN.get(&snapshot, (user, device_id)).await?;
-        let last_seen = self.last_seen.of(user, device_id).or(seen);
-        Ok(DeviceInfo { device_id: device_id.to_owned(), display_name: device.display_name, last_seen })
+        let agent = DEVICE_AGENTS.get(&snapshot, (user, device_id)).await?;
+        Ok(self.info(user, device_id.to_owned(), device, (seen, agent)))
+    }
+
+    /// What is known of a device, of which this is `kept` and more may be in memory.
+    fn info(
+        &self,
+        user: &UserId,
+        device_id: OwnedDeviceId,
+        device: Device,
+        kept: (Option<DeviceSeen>, Option<String>),
+    ) -> DeviceInfo {
+        let noted = self.last_seen.of(user, &device_id).map(|noted| (Some(noted.seen), noted.user_agent));
+        let (last_seen, user_agent) = noted.unwrap_or(kept);
+        DeviceInfo { device_id, display_name: device.display_name, last_seen, user_agent }
     }
 
     /// The devices of `user` as of `snapshot` for which `wanted` says so; the commit of `batch` fails with `Conflict` if one
@@ -146,6 +159,7 @@ impl Sessions {
             DEVICES.expect(batch, (user, device_id), Some(device));
             DEVICES.delete(batch, (user, device_id));
             DEVICES_SEEN.delete(batch, (user, device_id));
+            DEVICE_AGENTS.delete(batch, (user, device_id));
             self.revoke(batch, device);
             pushers::forget(batch, snapshot, user, device_id).await?;
             slot = local_notifications::forget(batch, snapshot, slot, user, device_id).await?;

@@ -1,4 +1,4 @@
-//! When and from where devices were last seen: kept in memory, to the minute, and written in bulk.
+//! When, from where and with what program devices were last seen: kept in memory, to the minute, and written in bulk.
 
 use std::{
     collections::HashMap,
@@ -13,18 +13,30 @@ use crate::{
     error::Result,
     storage::{
         Batch,
-        schema::users::{DEVICES_SEEN, DeviceSeen},
+        schema::users::{DEVICE_AGENTS, DEVICES_SEEN, DeviceSeen},
     },
 };
 
 /// How long a device that was noted need not be noted again, in milliseconds.
 const RESOLUTION: u64 = 60_000;
 
+/// How much is kept of the name of a program, in characters.
+const LONGEST_AGENT: usize = 255;
+
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct Seen<'a> {
     /// The client's address.
     pub address: IpAddr,
+    /// What the client calls itself.
+    pub user_agent: Option<&'a str>,
+}
+
+/// What is noted of a device.
+#[derive(Clone, Debug)]
+pub(super) struct Noted {
+    pub seen: DeviceSeen,
+    pub user_agent: Option<String>,
 }
 
 /// What was seen since it was last written.
@@ -33,7 +45,7 @@ pub(super) struct LastSeen {
     unwritten: Arc<Mutex<Unwritten>>,
 }
 
-type Unwritten = HashMap<(OwnedUserId, OwnedDeviceId), DeviceSeen>;
+type Unwritten = HashMap<(OwnedUserId, OwnedDeviceId), Noted>;
 
 impl Sessions {
     /// Writes when devices were last seen. Call it every few minutes and before the server stops.
@@ -45,8 +57,12 @@ impl Sessions {
         let mut batch = Batch::new();
         // Nobody is told of it, so it needs no position.
         batch.slots(0);
-        for ((user, device_id), seen) in &seen {
+        for ((user, device_id), Noted { seen, user_agent }) in &seen {
             DEVICES_SEEN.put(&mut batch, (user, device_id), seen);
+            match user_agent {
+                Some(user_agent) => DEVICE_AGENTS.put(&mut batch, (user, device_id), user_agent),
+                None => DEVICE_AGENTS.delete(&mut batch, (user, device_id)),
+            }
         }
         self.store.commit(batch).await.map(drop)
     }
@@ -54,19 +70,20 @@ impl Sessions {
 
 impl LastSeen {
     /// Notes that the device of `session` is there at `now`, unless that was noted within the minute.
-    pub(super) fn note(&self, session: &Session, seen: Seen, now: u64) {
+    pub(super) fn note(&self, session: &Session, seen: Seen<'_>, now: u64) {
         let noted_at = session.noted_at.load(Ordering::Relaxed);
         if noted_at != 0 && now.saturating_sub(noted_at) < RESOLUTION {
             return;
         }
         session.noted_at.store(now, Ordering::Relaxed);
         let device = (session.user_id.clone(), session.device_id.clone());
-        self.lock().insert(device, DeviceSeen { at: now, address: seen.address });
+        let user_agent = seen.user_agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
+        self.lock().insert(device, Noted { seen: DeviceSeen { at: now, address: seen.address }, user_agent });
     }
 
     /// What is not written yet about a device of `user`.
-    pub(super) fn of(&self, user: &UserId, device_id: &DeviceId) -> Option<DeviceSeen> {
-        self.lock().get(&(user.to_owned(), device_id.to_owned())).copied()
+    pub(super) fn of(&self, user: &UserId, device_id: &DeviceId) -> Option<Noted> {
+        self.lock().get(&(user.to_owned(), device_id.to_owned())).cloned()
     }
 
     /// Drops what is not written yet about a device of `user` that is gone.

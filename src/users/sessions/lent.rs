@@ -23,7 +23,7 @@ impl Sessions {
     ///
     /// `NotFound` if there is no such user, `UserDeactivated` if the account cannot be used any more; `UnknownDevice` if the
     /// user has no such device.
-    pub async fn lend(&self, user: &UserId, device: Option<&DeviceId>, seen: Seen) -> Result<Arc<Session>> {
+    pub async fn lend(&self, user: &UserId, device: Option<&DeviceId>, seen: Seen<'_>) -> Result<Arc<Session>> {
         let snapshot = self.store.snapshot();
         let account = ACCOUNTS.get(&snapshot, (user,)).await?;
         let account = account.ok_or_else(|| Error::not_found("There is no such user on this server."))?;

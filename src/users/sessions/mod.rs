@@ -111,7 +111,7 @@ impl Sessions {
     /// # Errors
     ///
     /// `UnknownToken` if there is no such token, with `soft_logout` if it has expired and its device has not.
-    pub async fn authenticate(&self, token: &str, seen: Seen) -> Result<Arc<Session>> {
+    pub async fn authenticate(&self, token: &str, seen: Seen<'_>) -> Result<Arc<Session>> {
         let hash = secrets::hash(token);
         let session = match self.cache.get_value_or_guard_async(&hash).await {
             Ok(session) => session,

@@ -15,7 +15,7 @@ use crate::{
     users::{Passwords, Role, Token},
 };
 
-const SEEN: Seen = Seen { address: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+const SEEN: Seen<'_> = Seen { address: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: Some("Story/1.0") };
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn alice() -> &'static UserId {

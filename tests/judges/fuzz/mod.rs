@@ -225,11 +225,13 @@ impl<'a> Attacker<'a> {
                 Err(problem) => drop(self.problems.entry(problem).or_insert_with(|| request.to_string())),
             }
         }
-        // Whose last request of all logged them out is no survivor.
-        if let Some(user) = &self.user
-            && user.get("account/whoami").await.status == 401
-        {
-            self.user = None;
+        // Who has just logged out has not noticed yet.
+        let is_out = match &self.user {
+            Some(user) => user.get("account/whoami").await.status == 401,
+            None => false,
+        };
+        if is_out {
+            self.come_in().await;
         }
         self
     }

@@ -1,6 +1,6 @@
 //! People who do things in rooms, and a reader who syncs.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use proptest::{prelude::*, sample::Index};
 use ruma::{
@@ -36,6 +36,8 @@ pub struct World {
     ids: Vec<OwnedRoomId>,
     said: Vec<(OwnedRoomId, OwnedEventId)>,
     count: usize,
+    ignored: BTreeSet<String>,
+    ever_ignored: BTreeSet<String>,
 }
 
 /// Something that somebody does in a room.
@@ -46,11 +48,13 @@ pub struct Deed {
     act: Act,
 }
 
-impl Deed {
-    /// Whether the reader chooses with it whom to ignore.
-    pub fn is_about_ignoring(&self) -> bool {
-        matches!(self.act, Act::Ignore(_))
-    }
+/// What two clients that ask at different times may know differently, because the reader ignored somebody for a while.
+#[derive(Debug, Default)]
+pub struct Unsure {
+    /// Who was ever ignored: what they say meanwhile reaches who asks before or after, and not who asks in between.
+    pub people: BTreeSet<String>,
+    /// The rooms that somebody who is ignored now has invited the reader to: who asked before still knows of it.
+    pub invitations: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +97,7 @@ pub fn deeds() -> impl Strategy<Value = Deed> {
         1 => any::<bool>().prop_map(Act::MarkDirect),
         1 => (0..3_u8).prop_map(Act::Tag),
         1 => (0..3_u8).prop_map(Act::Set),
-        1 => prop::option::of(1..PEOPLE.len()).prop_map(Act::Ignore),
+        2 => prop::option::of(1..PEOPLE.len()).prop_map(Act::Ignore),
     ];
     (whom(), any::<Index>(), act).prop_map(|(who, room, act)| Deed { who, room, act })
 }
@@ -140,11 +144,32 @@ impl World {
             thread_subscriptions: users.thread_subscriptions,
         };
         let sync = Sync::new(store, notifier, ephemerals, shutdown, sources);
-        Self { sync, rooms, account_data, ids: Vec::new(), said: Vec::new(), count: 0 }
+        Self {
+            sync,
+            rooms,
+            account_data,
+            ids: Vec::new(),
+            said: Vec::new(),
+            count: 0,
+            ignored: BTreeSet::new(),
+            ever_ignored: BTreeSet::new(),
+        }
     }
 
     pub fn rooms(&self) -> &[OwnedRoomId] {
         &self.ids
+    }
+
+    /// What need not be the same for everybody who has synced.
+    pub async fn unsure(&self) -> Unsure {
+        let mut unsure = Unsure { people: self.ever_ignored.clone(), ..Unsure::default() };
+        for id in &self.ids {
+            let state = self.rooms.room(id).await.unwrap().current();
+            if state.member(&reader()).is_some_and(|own| self.ignored.contains(own.sender.as_str())) {
+                unsure.invitations.insert(id.to_string());
+            }
+        }
+        unsure
     }
 
     /// Something happens, if it can.
@@ -193,6 +218,8 @@ impl World {
             Act::Tag(tag) => self.keep(Some(&id), "m.tag", json!({ "tags": { tag.to_string(): {} } })).await,
             Act::Set(value) => self.keep(None, "org.example.setting", json!({ "value": value })).await,
             Act::Ignore(whom) => {
+                self.ignored = whom.map(|whom| PEOPLE[whom].to_owned()).into_iter().collect();
+                self.ever_ignored.extend(self.ignored.clone());
                 let ignored = whom.map_or(json!({}), |whom| json!({ PEOPLE[whom]: {} }));
                 self.keep(None, "m.ignored_user_list", json!({ "ignored_users": ignored })).await;
             }
