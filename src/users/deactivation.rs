@@ -7,7 +7,10 @@ use crate::{
     error::Result,
     storage::{
         Batch, KeyRange,
-        schema::users::{ACCOUNT_DATA, Account, FILTERS, PROFILES, PUSH_RULES, Standing},
+        schema::users::{
+            ACCOUNT_DATA, Account, FILTERS, PROFILES, PUSH_RULES, Standing, THREAD_SUBSCRIPTION_CHANGES,
+            THREAD_SUBSCRIPTIONS, THREADS_DECIDED,
+        },
         until_settled,
     },
     streams::{Change, Log},
@@ -60,6 +63,9 @@ fn erase(batch: &mut Batch, slot: u16, user: &UserId) {
     ACCOUNT_DATA.delete_range(batch, KeyRange::prefix((user,)));
     PUSH_RULES.delete(batch, (user,));
     FILTERS.delete_range(batch, KeyRange::prefix((user,)));
+    THREAD_SUBSCRIPTIONS.delete_range(batch, KeyRange::prefix((user,)));
+    THREAD_SUBSCRIPTION_CHANGES.delete_range(batch, KeyRange::prefix((user,)));
+    THREADS_DECIDED.delete_range(batch, KeyRange::prefix((user,)));
     Log::append(batch, slot, &Change::Profile { user: user.to_owned() });
 }
 

@@ -77,6 +77,10 @@ pub const THREAD_SUBSCRIPTIONS: Table<(OwnedUserId, OwnedRoomId, OwnedEventId), 
 pub const THREAD_SUBSCRIPTION_CHANGES: Table<(OwnedUserId, Position), (OwnedRoomId, OwnedEventId)> =
     Table::new(42, "thread_subscription_changes", Family::Rows);
 
+/// When each user last decided about any thread of a room, so that what follows from these decisions is known to be of before.
+pub const THREADS_DECIDED: Table<(OwnedUserId, OwnedRoomId), Stamped<()>> =
+    Table::new(85, "threads_decided", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -98,6 +102,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     RESERVED_DEVICE_IDS.info(),
     THREAD_SUBSCRIPTIONS.info(),
     THREAD_SUBSCRIPTION_CHANGES.info(),
+    THREADS_DECIDED.info(),
 ];
 
 /// What a user decided about a thread (MSC4306).
