@@ -4,6 +4,7 @@
 
 mod event_times;
 mod silent_threads;
+mod thread_order;
 
 use std::pin::Pin;
 
@@ -33,6 +34,7 @@ pub(super) const STEPS: &[Step] = &[
         what: "threads are silent only for who wants that",
         run: |store| Box::pin(silent_threads::forget_rules(store)),
     },
+    Step { what: "threads can be found by their newest events", run: |store| Box::pin(thread_order::fill(store)) },
 ];
 
 /// Moves the data to the version that `steps` lead to, and refuses data that is newer.

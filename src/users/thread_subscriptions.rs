@@ -254,7 +254,11 @@ mod tests {
         service.unsubscribe(user, room, root).await.unwrap();
         assert_eq!(last_decision().await, Some(now()));
         let first = now();
-        assert_eq!(automatically(first - 1).await, (Nothing, true), "nobody who unsubscribed is subscribed by the past");
+        assert_eq!(
+            automatically(first - 1).await,
+            (Nothing, true),
+            "nobody who unsubscribed is subscribed by the past"
+        );
         assert_eq!(automatically(first + 1).await, (Automatic, false));
         assert_eq!(last_decision().await, Some(now()));
         service.subscribe(user, room, root, None).await.unwrap();

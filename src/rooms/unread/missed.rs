@@ -159,8 +159,9 @@ impl Rooms {
         for event in self.events_at(walk.snapshot, &trail.room, &orders).await? {
             let passed = event.event.clone();
             if self.may_be_listed(walk, trail, &event).await? {
-                let standing =
-                    self.standing(walk.snapshot, &trail.room, trail.viewer.user(), trail.followed, &event.event).await?;
+                let standing = self
+                    .standing(walk.snapshot, &trail.room, trail.viewer.user(), trail.followed, &event.event)
+                    .await?;
                 let actions = surroundings.actions_for(&event.event, &walk.rules.ruleset, standing)?.to_vec();
                 let verdict = Verdict::of(&actions);
                 if verdict.notify && (verdict.highlight || !walk.request.only_highlights) {

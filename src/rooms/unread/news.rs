@@ -2,11 +2,7 @@
 //!
 //! Everything is asked as of the moment of telling, so that nobody is told of what was read, taken back or hidden meanwhile.
 
-use ruma::{
-    RoomId, UserId,
-    events::room::member::MembershipState,
-    push::Action,
-};
+use ruma::{RoomId, UserId, events::room::member::MembershipState, push::Action};
 
 use super::{CHUNK, Surroundings, rules::Rules, standing::Followed};
 use crate::{
