@@ -131,16 +131,21 @@ async fn the_rules_of_threads_are_seen_and_changed_under_both_of_their_names() {
     let subscribed =
         |subscribed: bool| json!([{"kind": "io.element.msc4306.thread_subscription", "subscribed": subscribed}]);
     let sound = json!(["notify", {"set_tweak": "sound", "value": "default"}]);
-    let rule = |id: &str, enabled: bool, conditions: Value, actions: Value| json!({"rule_id": id, "default": true, "enabled": enabled, "conditions": conditions, "actions": actions});
+    let rule = |id: &str, enabled: bool, conditions: Value, actions: Value| {
+        let fields = json!({"rule_id": id, "default": true, "enabled": enabled});
+        let mut rule = json!({"conditions": conditions, "actions": actions});
+        rule.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        rule
+    };
     let expected =
         [rule(UNSUBSCRIBED, false, subscribed(false), json!([])), rule(SUBSCRIBED, true, subscribed(true), sound)];
     assert_eq!(rules, json!(expected));
-    for kind in ["postcontent", "io.element.msc4306.postcontent"] {
-        let path = format!("pushrules/global/{kind}");
-        for expected in &expected {
-            let id = expected["rule_id"].as_str().unwrap();
-            assert_eq!(bob.get(&format!("{path}/{id}")).await.expect_ok(), *expected, "{kind}");
-        }
+    let paths = ["postcontent", "io.element.msc4306.postcontent"].map(|kind| format!("pushrules/global/{kind}"));
+    for (path, expected) in paths.iter().flat_map(|path| expected.iter().map(move |expected| (path, expected))) {
+        let id = expected["rule_id"].as_str().unwrap();
+        assert_eq!(bob.get(&format!("{path}/{id}")).await.expect_ok(), *expected, "{path}");
+    }
+    for path in paths {
         let enabled = format!("{path}/{UNSUBSCRIBED}/enabled");
         for value in [true, false] {
             bob.put(&enabled, json!({"enabled": value})).await.expect_ok();
