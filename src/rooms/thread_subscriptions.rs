@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Rooms {
-    /// Checks that a user may see the root of a thread and, if there is a `cause`, that this event is in the thread; gives the
+    /// Checks that the root of a thread is open to a user, who may ignore its sender and not the thread, and, if there is a `cause`, that this event is in the thread; gives the
     /// position of the cause.
     ///
     /// # Errors
@@ -26,7 +26,8 @@ impl Rooms {
             Kind::Forbidden => no_such_event(),
             _ => error,
         })?;
-        self.find_visible(&reading, root).await?;
+        let found = self.event(&reading.snapshot, &reading.room, root).await?;
+        found.filter(|found| reading.viewer.may_see_place(found.order)).ok_or_else(no_such_event)?;
         match cause {
             Some(cause) => self.place_in_thread(&reading, root, cause).await.map(Some),
             None => Ok(None),

@@ -3,6 +3,8 @@
 //! There is one version for all tables together. Whoever changes a table's key, value or meaning adds a [`Step`].
 
 mod event_times;
+mod silent_threads;
+mod thread_order;
 
 use std::pin::Pin;
 
@@ -26,8 +28,14 @@ pub(super) struct Step {
 type Run = for<'a> fn(&'a Store) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Every step since the first version: the one at index `n` leads from version `n + 1` to `n + 2`.
-pub(super) const STEPS: &[Step] =
-    &[Step { what: "events can be found by their time", run: |store| Box::pin(event_times::fill(store)) }];
+pub(super) const STEPS: &[Step] = &[
+    Step { what: "events can be found by their time", run: |store| Box::pin(event_times::fill(store)) },
+    Step {
+        what: "threads are silent only for who wants that",
+        run: |store| Box::pin(silent_threads::forget_rules(store)),
+    },
+    Step { what: "threads can be found by their newest events", run: |store| Box::pin(thread_order::fill(store)) },
+];
 
 /// Moves the data to the version that `steps` lead to, and refuses data that is newer.
 pub(super) async fn bring_up_to_date(store: &Store, steps: &[Step]) -> Result<()> {

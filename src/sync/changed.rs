@@ -13,6 +13,7 @@ use crate::{
     rooms::Rooms,
     storage::Snapshot,
     streams::{Change, Log, Position},
+    users::ThreadSubscriptions,
 };
 
 /// How many rows of the whole server's log a sync reads before it looks at its user's rooms one by one instead. Reading a
@@ -28,6 +29,8 @@ pub(super) struct Changed {
     pub rooms: BTreeSet<OwnedRoomId>,
     /// The types of account data that changed, global under `None`.
     pub account_data: BTreeMap<Option<OwnedRoomId>, BTreeSet<String>>,
+    /// The rooms about whose threads the user decided, which may change what counts as unread there.
+    pub followed: BTreeSet<OwnedRoomId>,
     /// The users whose devices or keys changed, whether or not the user has to do with them.
     pub device_lists: BTreeSet<OwnedUserId>,
     /// The users whose keys the user signed.
@@ -43,14 +46,11 @@ impl Changed {
         }
         let rows = Log::since(snapshot, since, ROWS_READ).await?;
         if rows.len() < ROWS_READ {
-            for (_, change) in rows {
-                changed.note(rooms, snapshot, user, change).await?;
-            }
+            changed.note_all(rooms, snapshot, user, since, rows).await?;
             return changed.with_invitations(rooms, snapshot, user).await;
         }
-        for (_, change) in Log::of_user_since(snapshot, user, since).await? {
-            changed.note(rooms, snapshot, user, change).await?;
-        }
+        let rows = Log::of_user_since(snapshot, user, since).await?;
+        changed.note_all(rooms, snapshot, user, since, rows).await?;
         changed.rooms.extend(rooms.joined_and_changed(snapshot, user, since).await?);
         changed.device_lists = Log::device_lists_since(snapshot, since).await?;
         changed.with_invitations(rooms, snapshot, user).await
@@ -86,6 +86,27 @@ impl Changed {
             if !self.rooms.contains(&room) && rooms.is_joined(snapshot, &room, user).await? {
                 self.rooms.insert(room);
             }
+        }
+        Ok(())
+    }
+
+    /// Takes note of those of the changes after `since` that concern the user.
+    async fn note_all(
+        &mut self,
+        rooms: &Rooms,
+        snapshot: &Snapshot,
+        user: &UserId,
+        since: Position,
+        changes: Vec<(Position, Change)>,
+    ) -> Result<()> {
+        let mut decided = false;
+        for (_, change) in changes {
+            decided |= matches!(&change, Change::ThreadSubscription { user: owner } if *owner == *user);
+            self.note(rooms, snapshot, user, change).await?;
+        }
+        if decided {
+            self.followed = ThreadSubscriptions::rooms_since(snapshot, user, since).await?;
+            self.rooms.extend(self.followed.iter().cloned());
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(super) async fn may_have_changed(
     changed: &Changed,
 ) -> Result<bool> {
     let Some(since) = reading.since_position() else { return Ok(false) };
-    if changed.what_counts() {
+    if changed.what_counts() || changed.followed.contains(&room.id) {
         return sync.rooms.may_have_unread(&reading.snapshot, room, viewer).await;
     }
     sync.rooms.has_read_since(&reading.snapshot, &room.id, &reading.user, since).await

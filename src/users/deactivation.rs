@@ -9,7 +9,7 @@ use crate::{
         Batch, KeyRange, Stamped,
         schema::users::{
             ACCOUNT_DATA, Account, ERASURES, FILTERS, PROFILES, PUSH_RULES, Role, Standing,
-            THREAD_SUBSCRIPTION_CHANGES, THREAD_SUBSCRIPTIONS,
+            THREAD_SUBSCRIPTION_CHANGES, THREAD_SUBSCRIPTIONS, THREADS_DECIDED,
         },
         until_settled,
     },
@@ -89,6 +89,7 @@ fn erase(batch: &mut Batch, slot: u16, user: &UserId) {
     FILTERS.delete_range(batch, KeyRange::prefix((user,)));
     THREAD_SUBSCRIPTIONS.delete_range(batch, KeyRange::prefix((user,)));
     THREAD_SUBSCRIPTION_CHANGES.delete_range(batch, KeyRange::prefix((user,)));
+    THREADS_DECIDED.delete_range(batch, KeyRange::prefix((user,)));
     Log::append(batch, slot, &Change::Profile { user: user.to_owned() });
 }
 

@@ -1,5 +1,7 @@
 //! Push rules: what users want to be notified of. The rules are evaluated elsewhere; here they are kept.
 
+use std::mem;
+
 use ruma::{
     OwnedRoomId, OwnedUserId, RoomId, UserId,
     events::GlobalAccountDataEventType,
@@ -31,6 +33,7 @@ pub struct WholeRuleset<'a> {
     #[serde(rename = "override")]
     override_: Vec<&'a ConditionalPushRule>,
     content: Vec<&'a PatternedPushRule>,
+    postcontent: Vec<&'a ConditionalPushRule>,
     room: Vec<&'a SimplePushRule<OwnedRoomId>>,
     sender: Vec<&'a SimplePushRule<OwnedUserId>>,
     underride: Vec<&'a ConditionalPushRule>,
@@ -41,6 +44,7 @@ impl<'a> From<&'a Ruleset> for WholeRuleset<'a> {
         Self {
             override_: rules.override_.iter().collect(),
             content: rules.content.iter().collect(),
+            postcontent: rules.postcontent.iter().collect(),
             room: rules.room.iter().collect(),
             sender: rules.sender.iter().collect(),
             underride: rules.underride.iter().collect(),
@@ -105,9 +109,12 @@ impl PushRules {
     ///
     /// # Errors
     ///
-    /// `InvalidParam` if the id is reserved for default rules or has a slash; `Unknown` if the rule that `place` names is
-    /// not one of the user's own.
+    /// `InvalidParam` if the id is reserved for default rules or has a slash, or the kind has only default rules; `Unknown` if
+    /// the rule that `place` names is not one of the user's own.
     pub async fn put(&self, user: &UserId, rule: NewPushRule, place: Place) -> Result<()> {
+        if matches!(rule, NewPushRule::PostContent(_)) {
+            return Err(Error::invalid("There are only default rules of this kind: make one of another kind."));
+        }
         self.change(user, |rules| {
             let (kind, rule_id) = (rule.kind(), rule.rule_id().to_owned());
             let enabled = rules.get(kind.clone(), &rule_id).map(|rule| rule.enabled());
@@ -241,11 +248,26 @@ fn with_defaults(stored: Option<Ruleset>, user: &UserId) -> Ruleset {
     let defaults = push_rules::server_default(user);
     match stored {
         Some(mut rules) => {
+            // The library forgets this kind, which has only default rules.
+            let changed = mem::take(&mut rules.postcontent);
+            let postcontent = defaults.postcontent.iter().map(|rule| as_changed(rule, changed.get(&*rule.rule_id)));
+            let postcontent = postcontent.collect();
             rules.update_with_server_default(defaults);
+            rules.postcontent = postcontent;
             rules
         }
         None => defaults,
     }
+}
+
+/// A default rule as a user changed it.
+fn as_changed(rule: &ConditionalPushRule, changed: Option<&ConditionalPushRule>) -> ConditionalPushRule {
+    let mut rule = rule.clone();
+    if let Some(changed) = changed {
+        rule.enabled = changed.enabled;
+        rule.actions.clone_from(&changed.actions);
+    }
+    rule
 }
 
 fn not_found() -> Error {

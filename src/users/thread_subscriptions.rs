@@ -1,6 +1,6 @@
 //! Thread subscriptions: which threads a user wants to hear of (MSC4306), and what changed about that (MSC4308).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ruma::{
     EventId, OwnedEventId, OwnedRoomId, RoomId, UInt, UserId,
@@ -11,7 +11,7 @@ use crate::{
     error::{Kind, Result},
     storage::{
         Batch, Direction, KeyRange, Position, Snapshot, Stamped, Store,
-        schema::users::{THREAD_SUBSCRIPTION_CHANGES, THREAD_SUBSCRIPTIONS, ThreadSubscription},
+        schema::users::{THREAD_SUBSCRIPTION_CHANGES, THREAD_SUBSCRIPTIONS, THREADS_DECIDED, ThreadSubscription},
         until_settled,
     },
     streams::{Change, Log, Notifier},
@@ -79,8 +79,35 @@ impl ThreadSubscriptions {
 
     /// Whether `user` is subscribed to a thread, and how.
     pub async fn of(&self, user: &UserId, room_id: &RoomId, root: &EventId) -> Result<ThreadSubscription> {
-        let row = THREAD_SUBSCRIPTIONS.get(&self.store.snapshot(), (user, room_id, root)).await?;
+        Self::as_of(&self.store.snapshot(), user, room_id, root).await
+    }
+
+    /// Whether `user` was subscribed to a thread as of `snapshot`, and how.
+    pub async fn as_of(
+        snapshot: &Snapshot,
+        user: &UserId,
+        room_id: &RoomId,
+        root: &EventId,
+    ) -> Result<ThreadSubscription> {
+        let row = THREAD_SUBSCRIPTIONS.get(snapshot, (user, room_id, root)).await?;
         Ok(row.map_or(ThreadSubscription::None, |row| row.value))
+    }
+
+    /// When `user` last decided about a thread of a room; `None` if they never did, and so are subscribed to none.
+    pub async fn last_decision(snapshot: &Snapshot, user: &UserId, room_id: &RoomId) -> Result<Option<Position>> {
+        Ok(THREADS_DECIDED.get(snapshot, (user, room_id)).await?.map(|row| row.at))
+    }
+
+    /// The rooms about whose threads `user` decided after `since`.
+    pub async fn rooms_since(snapshot: &Snapshot, user: &UserId, since: Position) -> Result<BTreeSet<OwnedRoomId>> {
+        let range = KeyRange::prefix_after((user,), since);
+        let rows = THREAD_SUBSCRIPTION_CHANGES.scan(snapshot, range, Direction::Forward, usize::MAX).await?;
+        Ok(rows.into_iter().map(|(_, (room_id, _))| room_id).collect())
+    }
+
+    /// The room of the decision that `user` made at a position, if there was none about the same thread since.
+    pub async fn room_at(snapshot: &Snapshot, user: &UserId, at: Position) -> Result<Option<OwnedRoomId>> {
+        Ok(THREAD_SUBSCRIPTION_CHANGES.get(snapshot, (user, at)).await?.map(|(room_id, _)| room_id))
     }
 
     /// Subscribes `user` to a thread because they want it, or, if there is a `cause`, because of the event at this position.
@@ -110,13 +137,10 @@ impl ThreadSubscriptions {
         .await
     }
 
-    /// Ends the subscription of `user` to a thread, if there is one.
+    /// Ends the subscription of `user` to a thread. If there is none, that they want none is noted all the same: what was said in
+    /// the thread until now is not to subscribe them any more.
     pub async fn unsubscribe(&self, user: &UserId, room_id: &RoomId, root: &EventId) -> Result<()> {
-        self.decide(user, room_id, root, |before| {
-            let subscribed = before.is_some_and(|row| row.value != ThreadSubscription::None);
-            Ok(subscribed.then_some(ThreadSubscription::None))
-        })
-        .await
+        self.decide(user, room_id, root, |_| Ok(Some(ThreadSubscription::None))).await
     }
 
     /// What `user` decided after `since` and up to `until`, newest first, at most `limit` decisions.
@@ -165,6 +189,7 @@ impl ThreadSubscriptions {
             }
             let thread = (room_id.to_owned(), root.to_owned());
             THREAD_SUBSCRIPTION_CHANGES.put(&mut batch, (user, Position::pending(0)), &thread);
+            THREADS_DECIDED.put(&mut batch, (user, room_id), &Stamped::now(()));
             Log::append(&mut batch, 0, &Change::ThreadSubscription { user: user.to_owned() });
             let (notifier, user) = (self.notifier.clone(), user.to_owned());
             batch.on_visible(move |_| notifier.wake(&user));
@@ -203,9 +228,51 @@ mod tests {
         let since = service.changes(&snapshot, user, (Some(second.changes[0].at), now), 10).await.unwrap();
         assert_eq!(since.changes, all.changes[..1]);
 
-        let late = service.subscribe(user, room, one, Some(Position::from(1))).await.unwrap_err();
-        assert_eq!(late.kind, Kind::ConflictingUnsubscription);
-        service.subscribe(user, room, one, Some(Position::from(now.get() + 1))).await.unwrap();
-        assert_eq!(service.of(user, room, one).await.unwrap(), ThreadSubscription::Automatic);
+        let rooms = ThreadSubscriptions::rooms_since(&snapshot, user, second.changes[0].at).await.unwrap();
+        assert_eq!(rooms, BTreeSet::from([room.to_owned()]));
+        assert_eq!(ThreadSubscriptions::rooms_since(&snapshot, user, now).await.unwrap(), BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn what_was_said_before_somebody_unsubscribed_subscribes_them_no_more() {
+        use ThreadSubscription::{Automatic, Manual, None as Nothing};
+        let service = ThreadSubscriptions::new(Store::in_memory(), Notifier::default());
+        let (user, room, root) = (user_id!("@alice:example.org"), room_id!("!r:example.org"), event_id!("$root"));
+        // The events of the thread stand between the decisions, of which each takes one position.
+        let now = || service.store.position().get();
+        let automatically = async |cause: u64| {
+            let outcome = service.subscribe(user, room, root, Some(Position::from(cause))).await;
+            let conflicts = outcome.map_err(|error| assert_eq!(error.kind, Kind::ConflictingUnsubscription)).is_err();
+            (service.of(user, room, root).await.unwrap(), conflicts)
+        };
+        let last_decision = async || {
+            let snapshot = service.store.snapshot();
+            ThreadSubscriptions::last_decision(&snapshot, user, room).await.unwrap().map(Position::get)
+        };
+
+        assert_eq!(last_decision().await, None);
+        service.unsubscribe(user, room, root).await.unwrap();
+        assert_eq!(last_decision().await, Some(now()));
+        let first = now();
+        assert_eq!(
+            automatically(first - 1).await,
+            (Nothing, true),
+            "nobody who unsubscribed is subscribed by the past"
+        );
+        assert_eq!(automatically(first + 1).await, (Automatic, false));
+        assert_eq!(last_decision().await, Some(now()));
+        service.subscribe(user, room, root, None).await.unwrap();
+        assert_eq!(automatically(first - 1).await, (Manual, false), "it is what the user wants, and stays so");
+        service.unsubscribe(user, room, root).await.unwrap();
+        let second = now();
+        assert_eq!(automatically(first + 1).await, (Nothing, true));
+        // Somebody unsubscribes on another device that did not know of it.
+        service.unsubscribe(user, room, root).await.unwrap();
+        assert_eq!(automatically(second + 1).await, (Automatic, false), "this is newer than both");
+        service.unsubscribe(user, room, root).await.unwrap();
+        service.unsubscribe(user, room, root).await.unwrap();
+        assert_eq!(automatically(now() - 1).await, (Nothing, true));
+        service.subscribe(user, room, root, None).await.unwrap();
+        assert_eq!(service.of(user, room, root).await.unwrap(), Manual, "whoever asks for it gets it");
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     error::Result,
     storage::{Order, Position, Snapshot},
     streams::{Change, Log},
+    users::ThreadSubscriptions,
 };
 
 /// How many rows of the log are read at a time.
@@ -129,6 +130,12 @@ impl Push {
                 Change::Receipt { room, user, .. } => notes.add(owners, &user, Due::in_room(room)),
                 Change::AccountData { user, room: None, kind } if decides(&kind) => {
                     notes.add(owners, &user, Due::everywhere());
+                }
+                Change::ThreadSubscription { user } if owners.contains_key(&user) => {
+                    // A decision that another one followed has no room any more; that one has it.
+                    if let Some(room) = ThreadSubscriptions::room_at(snapshot, &user, position).await? {
+                        notes.add(owners, &user, Due::in_room(room));
+                    }
                 }
                 Change::Pushers { user } => self.reload(snapshot, owners, &mut notes, user).await?,
                 Change::DeviceList { user } if owners.contains_key(&user) => {

@@ -35,7 +35,7 @@ const VERSIONS: [&str; 20] = [
 ];
 
 /// The features that are no part of the specification yet.
-const UNSTABLE_FEATURES: [&str; 11] = [
+const UNSTABLE_FEATURES: [&str; 13] = [
     // Deleting account data.
     "org.matrix.msc3391",
     // Dehydrated devices.
@@ -46,6 +46,9 @@ const UNSTABLE_FEATURES: [&str; 11] = [
     "org.matrix.msc4140",
     // The state at the end of a sync's timeline.
     "org.matrix.msc4222",
+    // Subscriptions to threads, and what changed about them.
+    "org.matrix.msc4306",
+    "org.matrix.msc4308",
     // Sliding sync.
     "org.matrix.simplified_msc3575",
     // Rooms that one shares with somebody.

@@ -6,7 +6,7 @@ use ruma::{
         delete_pushrule, get_pushrule, get_pushrule_actions, get_pushrule_enabled, get_pushrules_all,
         get_pushrules_global_scope, set_pushrule, set_pushrule_actions, set_pushrule_enabled,
     },
-    push::Ruleset,
+    push::{AnyPushRule, RuleKind, Ruleset},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -50,12 +50,25 @@ fn whole(rules: &Ruleset) -> Result<Value> {
     serde_json::to_value(WholeRuleset::from(rules)).map_err(Error::internal)
 }
 
+/// The kind that a path names. That of MSC4306 has no prefix in the proposal and one in the library, so that clients use both.
+fn kind(named: RuleKind) -> RuleKind {
+    match named.as_str() {
+        "postcontent" => RuleKind::PostContent,
+        _ => named,
+    }
+}
+
 pub async fn get(
     State(push_rules): State<PushRules>,
     caller: Caller,
     Request(request): Request<get_pushrule::v3::Request>,
 ) -> Answer<get_pushrule::v3::Response> {
-    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    let rule = push_rules.rule(&caller.user_id, kind(request.kind), &request.rule_id).await?;
+    let rule = match rule {
+        // For the library there is nothing that it could be written as; it looks like the others that have conditions.
+        AnyPushRule::PostContent(rule) => AnyPushRule::Override(rule),
+        rule => rule,
+    };
     Ok(Reply(get_pushrule::v3::Response::new(rule.into())))
 }
 
@@ -74,7 +87,7 @@ pub async fn delete(
     caller: Caller,
     Request(request): Request<delete_pushrule::v3::Request>,
 ) -> Answer<delete_pushrule::v3::Response> {
-    push_rules.remove(&caller.user_id, request.kind, &request.rule_id).await?;
+    push_rules.remove(&caller.user_id, kind(request.kind), &request.rule_id).await?;
     Ok(Reply(delete_pushrule::v3::Response::new()))
 }
 
@@ -83,7 +96,7 @@ pub async fn enabled(
     caller: Caller,
     Request(request): Request<get_pushrule_enabled::v3::Request>,
 ) -> Answer<get_pushrule_enabled::v3::Response> {
-    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    let rule = push_rules.rule(&caller.user_id, kind(request.kind), &request.rule_id).await?;
     Ok(Reply(get_pushrule_enabled::v3::Response::new(rule.enabled())))
 }
 
@@ -92,7 +105,7 @@ pub async fn set_enabled(
     caller: Caller,
     Request(request): Request<set_pushrule_enabled::v3::Request>,
 ) -> Answer<set_pushrule_enabled::v3::Response> {
-    push_rules.set_enabled(&caller.user_id, request.kind, &request.rule_id, request.enabled).await?;
+    push_rules.set_enabled(&caller.user_id, kind(request.kind), &request.rule_id, request.enabled).await?;
     Ok(Reply(set_pushrule_enabled::v3::Response::new()))
 }
 
@@ -101,7 +114,7 @@ pub async fn actions(
     caller: Caller,
     Request(request): Request<get_pushrule_actions::v3::Request>,
 ) -> Answer<get_pushrule_actions::v3::Response> {
-    let rule = push_rules.rule(&caller.user_id, request.kind, &request.rule_id).await?;
+    let rule = push_rules.rule(&caller.user_id, kind(request.kind), &request.rule_id).await?;
     Ok(Reply(get_pushrule_actions::v3::Response::new(rule.actions().to_vec())))
 }
 
@@ -110,6 +123,6 @@ pub async fn set_actions(
     caller: Caller,
     Request(request): Request<set_pushrule_actions::v3::Request>,
 ) -> Answer<set_pushrule_actions::v3::Response> {
-    push_rules.set_actions(&caller.user_id, request.kind, &request.rule_id, request.actions).await?;
+    push_rules.set_actions(&caller.user_id, kind(request.kind), &request.rule_id, request.actions).await?;
     Ok(Reply(set_pushrule_actions::v3::Response::new()))
 }

@@ -15,15 +15,22 @@ const ROOM_NOTIFICATION: &str = ".m.rule.roomnotif";
 
 /// The default rules of `user` (client-server API, "Predefined Rules").
 ///
-/// Two things differ from the library. The rules of polls compare types as clients and other servers have had it since
+/// Three things differ from the library. The rules of polls compare types as clients and other servers have had it since
 /// MSC3930 began, which comes to the same. And the three rules that find a mention in the text itself are still here, below
 /// those for `m.mentions`: version 1.17 of the specification removed them, but bridges and older clients name people without
 /// saying so, and what does say so is left alone by these rules (`finds_mentions_in_text`).
+///
+/// The third: the rule that silences threads to which the user is not subscribed is there, and the user has to enable it. MSC4306
+/// would have it enabled, and the server that tries the proposal out leaves the whole of it off unless its operator says
+/// otherwise. Hardly a client subscribes anybody to anything yet: with the rule enabled, whoever uses the others would hear no more
+/// of what is said in threads, without having been asked and without a sign of it. Nobody loses anything by the rule for
+/// subscriptions, which is enabled, since it matches only where somebody has subscribed.
 pub fn server_default(user: &UserId) -> Ruleset {
     let mut rules = Ruleset::server_default(user);
     rules.override_ = rules.override_.into_iter().map(as_first_proposed).flat_map(with_mentions_in_text).collect();
     rules.underride = rules.underride.into_iter().map(as_first_proposed).collect();
     rules.content.insert(contains_user_name(user));
+    rules.postcontent = rules.postcontent.into_iter().map(silencing_nothing).collect();
     rules
 }
 
@@ -31,6 +38,18 @@ pub fn server_default(user: &UserId) -> Ruleset {
 /// `m.mentions` (client-server API of version 1.7 to 1.16, "Predefined Rules").
 pub fn finds_mentions_in_text(rule_id: &str) -> bool {
     matches!(rule_id, CONTAINS_DISPLAY_NAME | CONTAINS_USER_NAME | ROOM_NOTIFICATION)
+}
+
+fn silencing_nothing(rule: ConditionalPushRule) -> ConditionalPushRule {
+    let silences = !rule.actions.iter().any(Action::should_notify);
+    ConditionalPushRuleInit {
+        enabled: rule.enabled && !silences,
+        rule_id: rule.rule_id,
+        default: rule.default,
+        conditions: rule.conditions,
+        actions: rule.actions,
+    }
+    .into()
 }
 
 fn as_first_proposed(mut rule: ConditionalPushRule) -> ConditionalPushRule {

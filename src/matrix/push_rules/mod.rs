@@ -65,11 +65,49 @@ pub struct Reader<'a> {
     pub joined_members: u64,
     /// The power levels of the room, at the event.
     pub power_levels: &'a PowerLevels,
+    /// What the thread of the event is to them.
+    pub thread: ThreadStanding,
+}
+
+/// What the thread that an event is in is to a reader (MSC4306).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThreadStanding {
+    /// The event is in no thread.
+    #[default]
+    Outside,
+    /// The reader is not subscribed to it.
+    Unsubscribed,
+    /// The reader is subscribed to it.
+    Subscribed,
+}
+
+/// Which standings in a thread a user's rules tell from others, so that nobody has to look up what no rule asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ThreadsMatter {
+    /// A rule asks for subscriptions.
+    pub subscribed: bool,
+    /// A rule asks for what somebody is not subscribed to.
+    pub unsubscribed: bool,
+}
+
+impl ThreadsMatter {
+    /// What the rules that are enabled ask for.
+    pub fn to(rules: &Ruleset) -> Self {
+        let conditional = rules.override_.iter().chain(&rules.postcontent).chain(&rules.underride);
+        let mut matter = Self::default();
+        for condition in conditional.filter(|rule| rule.enabled).flat_map(|rule| &rule.conditions) {
+            if let PushCondition::ThreadSubscription(condition) = condition {
+                matter.subscribed |= condition.subscribed;
+                matter.unsubscribed |= !condition.subscribed;
+            }
+        }
+        matter
+    }
 }
 
 fn matches(rule: AnyPushRuleRef<'_>, event: &Subject<'_>, reader: &Reader<'_>) -> bool {
     match rule {
-        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::Underride(rule) => {
+        AnyPushRuleRef::Override(rule) | AnyPushRuleRef::PostContent(rule) | AnyPushRuleRef::Underride(rule) => {
             rule.conditions.iter().all(|condition| holds(condition, event, reader))
         }
         AnyPushRuleRef::Content(rule) => event.body_has(&rule.pattern),
@@ -98,6 +136,11 @@ fn holds(condition: &PushCondition, event: &Subject<'_>, reader: &Reader<'_>) ->
         PushCondition::SenderNotificationPermission(condition) => {
             reader.power_levels.may_notify(event.sender(), condition.key.as_str())
         }
+        PushCondition::ThreadSubscription(condition) => match reader.thread {
+            ThreadStanding::Outside => false,
+            ThreadStanding::Unsubscribed => !condition.subscribed,
+            ThreadStanding::Subscribed => condition.subscribed,
+        },
         #[expect(deprecated, reason = "rules from before version 1.17 of the specification may hold this")]
         PushCondition::ContainsDisplayName => reader.display_name.is_some_and(|name| event.body_names(name)),
         // A condition that nobody knows makes the rule match nothing.

@@ -25,9 +25,14 @@ fn levels(room: &Room) -> PowerLevels {
 
 /// Asks `rules` of `@reader` about an event in a room of `members`.
 fn ask(rules: &Ruleset, room: &Room, event: &Event, members: u64) -> Verdict {
+    ask_in(ThreadStanding::Outside, rules, room, event, members)
+}
+
+fn ask_in(thread: ThreadStanding, rules: &Ruleset, room: &Room, event: &Event, members: u64) -> Verdict {
     let reader = user("reader");
-    let reader =
-        Reader { user_id: &reader, display_name: Some("Rita *"), joined_members: members, power_levels: &levels(room) };
+    let power_levels = &levels(room);
+    let display_name = Some("Rita *");
+    let reader = Reader { user_id: &reader, display_name, joined_members: members, power_levels, thread };
     evaluate(rules, &Subject::new(event), &reader)
 }
 
@@ -210,7 +215,8 @@ fn the_rule_in_a_room_of_two_is_another() {
     let levels = levels(&room);
     let rules = defaults();
     let decided = |joined_members| {
-        let reader = Reader { user_id: &reader, display_name: None, joined_members, power_levels: &levels };
+        let thread = ThreadStanding::Outside;
+        let reader = Reader { user_id: &reader, display_name: None, joined_members, power_levels: &levels, thread };
         deciding_rule(&rules, &Subject::new(&event), &reader).unwrap().rule_id().to_owned()
     };
     assert_eq!(decided(2), ".m.rule.room_one_to_one");
@@ -414,5 +420,62 @@ fn who_is_named_in_the_text_is_told_unless_the_event_says_whom_it_mentions() {
         content["msgtype"] = json!("m.text");
         let event = room.send(sender, "m.room.message", None, content.clone()).unwrap();
         assert_eq!(ask(&defaults(), &room, &event, 5), expected, "{sender}: {content}");
+    }
+}
+
+const SUBSCRIBED: &str = ".io.element.msc4306.rule.subscribed_thread";
+const UNSUBSCRIBED: &str = ".io.element.msc4306.rule.unsubscribed_thread";
+
+#[test]
+fn nothing_is_silenced_in_threads_unless_the_user_wants_that() {
+    let rules = defaults();
+    let found: Vec<_> = rules.postcontent.iter().map(|rule| (&*rule.rule_id, rule.enabled, rule.default)).collect();
+    assert_eq!(found, [(UNSUBSCRIBED, false, true), (SUBSCRIBED, true, true)]);
+    assert_eq!(ThreadsMatter::to(&rules), ThreadsMatter { subscribed: true, unsubscribed: false });
+    assert_eq!(ThreadsMatter::to(&Ruleset::new()), ThreadsMatter::default());
+}
+
+#[test]
+fn subscriptions_decide_after_mentions_and_before_what_is_said_of_the_room() {
+    use ThreadStanding::{Outside, Subscribed, Unsubscribed};
+    let mut room = room();
+    let me = user("reader");
+    let plain = room.message("bob", "hi").unwrap();
+    let mut say = |content: Value| room.send("bob", "m.room.message", None, content).unwrap();
+    let mention = say(json!({ "body": "hi", "m.mentions": { "user_ids": [me] } }));
+    let keyword = say(json!({ "body": "tea is ready" }));
+    let notice = say(json!({ "body": "hi", "msgtype": "m.notice" }));
+    let room_id = room.id.as_str();
+    let tea = json!([{ "rule_id": "tea", "pattern": "tea", "actions": ["notify", { "set_tweak": "highlight" }] }]);
+    let quiet_room = json!([{ "rule_id": room_id, "actions": [] }]);
+    let muted = json!([{
+        "conditions": [{ "kind": "event_match", "key": "room_id", "pattern": room_id }], "actions": [],
+    }]);
+    // (what is set, whether unsubscribed threads are silent)
+    let with = |json: Value, silent: bool| {
+        let mut rules = own(json);
+        rules.postcontent = defaults().postcontent;
+        rules.underride = defaults().underride;
+        rules.override_.extend(defaults().override_);
+        rules.set_enabled("io.element.msc4306.postcontent".into(), UNSUBSCRIBED, silent).unwrap();
+        rules
+    };
+    let as_they_are = with(json!({ "content": tea }), false);
+    let silent = with(json!({ "content": tea }), true);
+    let quiet = with(json!({ "room": quiet_room }), true);
+    let mute = with(json!({ "override": muted }), true);
+    let table = [
+        ("a message", &as_they_are, &plain, [NOTIFY, NOTIFY, NOTIFY]),
+        ("a message", &silent, &plain, [NOTIFY, SILENT, NOTIFY]),
+        ("a mention", &silent, &mention, [HIGHLIGHT, HIGHLIGHT, HIGHLIGHT]),
+        ("a keyword", &silent, &keyword, [HIGHLIGHT, HIGHLIGHT, HIGHLIGHT]),
+        ("a notice", &silent, &notice, [SILENT, SILENT, SILENT]),
+        ("a message in a room for mentions", &quiet, &plain, [SILENT, SILENT, NOTIFY]),
+        ("a mention in a room for mentions", &quiet, &mention, [HIGHLIGHT, HIGHLIGHT, HIGHLIGHT]),
+        ("a message in a muted room", &mute, &plain, [SILENT, SILENT, SILENT]),
+    ];
+    for (what, rules, event, expected) in table {
+        let found = [Outside, Unsubscribed, Subscribed].map(|thread| ask_in(thread, rules, &room, event, 3));
+        assert_eq!(found, expected, "{what}, outside, unsubscribed and subscribed");
     }
 }

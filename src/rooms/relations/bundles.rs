@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use ruma::{EventId, OwnedEventId, RoomId, events::relation::RelationType};
+use ruma::{EventId, OwnedEventId, OwnedRoomId, RoomId, events::relation::RelationType};
 
 use crate::{
     error::Result,
-    rooms::{Room, Rooms, TimelineEvent, Viewer},
+    rooms::{Room, Rooms, Stretch, TimelineEvent, Viewer},
     storage::{
         Direction, KeyRange, Order, Snapshot,
         schema::relations::{PARENTS, RELATIONS},
@@ -16,6 +16,10 @@ use crate::{
 
 /// The most references that are bundled; all of them can be asked for.
 const MOST_REFERENCES: usize = 1_000;
+
+/// How many references are looked at at a time, and at most.
+const REFERENCES_AT_A_TIME: usize = 256;
+const REFERENCES_LOOKED_AT: usize = 20 * REFERENCES_AT_A_TIME;
 
 /// What is bundled with an event.
 #[derive(Clone, Debug, Default)]
@@ -153,10 +157,38 @@ async fn references(
     viewer: &Viewer,
 ) -> Result<Vec<OwnedEventId>> {
     let kind = RelationType::Reference.to_string();
-    let range = KeyRange::prefix((room_id, event_id, kind.as_str()));
-    let rows = RELATIONS.scan(snapshot, range, Direction::Forward, MOST_REFERENCES).await?;
-    let seen = rows
-        .into_iter()
-        .filter(|((.., order), row)| viewer.may_see_place(*order) && !viewer.ignored().contains(&row.sender));
-    Ok(seen.map(|(_, row)| row.event_id).collect())
+    let of_event = (room_id, event_id, kind.as_str());
+    let (mut seen, mut looked_at) = (Vec::new(), 0);
+    // What the reader may not see is not even read, and what they do not want to see takes nobody's place.
+    for stretch in viewer.visible_stretches() {
+        let mut rest = within(of_event, &stretch);
+        loop {
+            let rows = RELATIONS.scan(snapshot, rest, Direction::Forward, REFERENCES_AT_A_TIME).await?;
+            let last = rows.last().filter(|_| rows.len() == REFERENCES_AT_A_TIME).map(|((.., order), _)| *order);
+            looked_at += rows.len();
+            let wanted = rows.into_iter().filter(|(_, row)| !viewer.ignored().contains(&row.sender));
+            seen.extend(wanted.map(|(_, row)| row.event_id).take(MOST_REFERENCES - seen.len()));
+            if seen.len() == MOST_REFERENCES || looked_at >= REFERENCES_LOOKED_AT {
+                return Ok(seen);
+            }
+            let Some(last) = last else { break };
+            rest = within(of_event, &stretch).and(KeyRange::prefix_after(of_event, last));
+        }
+    }
+    Ok(seen)
+}
+
+/// The rows of what relates to an event in one way that lie in a stretch of the timeline.
+fn within(
+    of_event: (&RoomId, &EventId, &str),
+    stretch: &Stretch,
+) -> KeyRange<(OwnedRoomId, OwnedEventId, String, Order)> {
+    let mut rows = KeyRange::prefix(of_event);
+    if let Some(from) = stretch.from {
+        rows = rows.and(KeyRange::prefix_from(of_event, from));
+    }
+    if let Some(until) = stretch.until {
+        rows = rows.and(KeyRange::prefix_until(of_event, until));
+    }
+    rows
 }

@@ -12,7 +12,7 @@ use ruma::{
 use super::ANY;
 use crate::{
     error::Result,
-    rooms::{PageToken, Reader, Reading, Rooms, TimelineEvent},
+    rooms::{PageToken, Reader, Reading, Rooms, TimelineEvent, timeline::no_such_event},
     storage::{
         Direction, KeyRange, Order,
         schema::relations::{RELATIONS, Relating},
@@ -79,7 +79,9 @@ impl Rooms {
         request: RelationsRequest<'_>,
     ) -> Result<Relations> {
         let reading = self.read(room_id, reader.user).await?;
-        self.find_visible(&reading, request.event_id).await?;
+        // What relates to what somebody said whom the reader ignores is there all the same: a thread goes on without its root.
+        let parent = self.event(&reading.snapshot, &reading.room, request.event_id).await?;
+        parent.filter(|parent| reading.viewer.may_see_place(parent.order)).ok_or_else(no_such_event)?;
         let (events, more_after) = match request.recurse {
             false => self.directly_related(&reading, &request).await?,
             true => self.indirectly_related(&reading, &request).await?,
@@ -207,6 +209,8 @@ impl RelationsRequest<'_> {
 
     /// Whether an event is wanted and may be seen, as far as the index tells.
     fn wants(&self, reading: &Reading, order: Order, row: &Relating) -> bool {
-        self.kind.is_none_or(|kind| kind == row.kind) && reading.viewer.may_see_place(order)
+        self.kind.is_none_or(|kind| kind == row.kind)
+            && !reading.viewer.ignored().contains(&row.sender)
+            && reading.viewer.may_see_place(order)
     }
 }

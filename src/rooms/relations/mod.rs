@@ -31,6 +31,7 @@ use crate::{
         Batch, Direction, KeyRange, Order, Position, Snapshot, Stamped,
         schema::relations::{
             ANNOTATIONS, EDITS, Newest, PARENTS, RELATIONS, Relating, THREAD_CUTS, THREAD_PARTICIPANTS, THREADS,
+            THREADS_BY_NEWEST,
         },
     },
 };
@@ -51,6 +52,8 @@ pub(super) struct Parent {
     is_state: bool,
     /// How it relates to another one itself.
     relation: Option<RelationType>,
+    /// Where the newest event of its thread stands that can be read already, for an event that is to be in the thread.
+    newest_in_thread: Option<Order>,
 }
 
 impl Rooms {
@@ -69,7 +72,12 @@ impl Rooms {
         }
         let snapshot = self.shared.store.snapshot();
         let Some(found) = self.event(&snapshot, room, relation.event_id).await? else { return Ok(None) };
+        let newest = match relation.kind {
+            RelationType::Thread => THREADS.get(&snapshot, (&room.id, relation.event_id)).await?,
+            _ => None,
+        };
         let parent = Parent {
+            newest_in_thread: newest.map(|newest| newest.order),
             relation: found.event.relation().map(|relation| relation.kind),
             is_state: found.event.is_state(),
             event_id: found.event.id,
@@ -124,6 +132,11 @@ pub(super) fn aggregate(batch: &mut Batch, order: Order, event: &Event, parent: 
             let valid = parent.relation.is_none() && !parent.is_state;
             if valid {
                 THREADS.put(batch, (room_id, &parent.event_id), &newest);
+                // Of what waits to be written before this nothing is known; such rows stay and hold no longer.
+                if let Some(before) = parent.newest_in_thread {
+                    THREADS_BY_NEWEST.delete(batch, (room_id, before));
+                }
+                THREADS_BY_NEWEST.put(batch, (room_id, order), &(parent.event_id.clone(), event.sender.clone()));
                 for participant in [&event.sender, &parent.sender] {
                     THREAD_PARTICIPANTS.put(batch, (room_id, participant, &parent.event_id), &());
                 }
@@ -158,10 +171,12 @@ pub(super) async fn unstage(snapshot: &Snapshot, batch: &mut Batch, order: Order
         RelationType::Replacement => EDITS.delete(batch, edit_key(event, parent)),
         RelationType::Thread if THREADS.exists(snapshot, (room_id, parent)).await? => {
             THREAD_CUTS.put(batch, (room_id, parent), &Stamped { at: Position::pending(0), value: () });
+            THREADS_BY_NEWEST.delete(batch, (room_id, order));
             let range = KeyRange::prefix((room_id, parent, kind.as_str()));
             let newest = RELATIONS.scan(snapshot, range, Direction::Reverse, 2).await?;
             match newest.into_iter().find(|((.., other), _)| *other != order) {
                 Some(((.., order), Relating { sender, .. })) => {
+                    THREADS_BY_NEWEST.put(batch, (room_id, order), &(parent.to_owned(), sender.clone()));
                     THREADS.put(batch, (room_id, parent), &Newest { order, sender });
                 }
                 None => THREADS.delete(batch, (room_id, parent)),
@@ -193,3 +208,6 @@ fn annotation_hash(kind: &TimelineEventType, key: &str) -> [u8; 32] {
     hash.update(key);
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests;

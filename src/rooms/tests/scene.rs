@@ -22,7 +22,7 @@ pub(in crate::rooms) fn user(name: &str) -> OwnedUserId {
     UserId::parse(format!("@{name}:example.org")).unwrap()
 }
 
-pub(super) fn reader(user: &UserId) -> Reader<'_> {
+pub(in crate::rooms) fn reader(user: &UserId) -> Reader<'_> {
     Reader { user, device: device_id!("D") }
 }
 

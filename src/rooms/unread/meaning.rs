@@ -15,7 +15,7 @@ use crate::{
     matrix::{
         event::Event,
         power_levels::PowerLevels,
-        push_rules::{Reader, Subject, Verdict, deciding_rule},
+        push_rules::{Reader, Subject, ThreadStanding, Verdict, deciding_rule},
     },
     rooms::{Room, RoomState, TimelineEvent, Viewer},
 };
@@ -48,7 +48,13 @@ impl<'a> Surroundings<'a> {
     /// event belongs to: somebody who answers in one thread has not seen the others. State events do not count as sent, since
     /// a new display name brings one into each of the user's rooms. A redacted event means nothing to anybody; it does not
     /// even tell its thread any more.
-    pub fn meaning_of(&mut self, event: &TimelineEvent, viewer: &Viewer, rules: &Ruleset) -> Result<Meaning> {
+    pub fn meaning_of(
+        &mut self,
+        event: &TimelineEvent,
+        viewer: &Viewer,
+        rules: &Ruleset,
+        thread: ThreadStanding,
+    ) -> Result<Meaning> {
         let TimelineEvent { order, header, event } = event;
         if header.redacted_by.is_some() {
             return Ok(Meaning::Nothing);
@@ -59,11 +65,16 @@ impl<'a> Surroundings<'a> {
         if viewer.ignored().contains(&event.sender) || !viewer.may_see(*order, event) {
             return Ok(Meaning::Nothing);
         }
-        Ok(Verdict::of(self.actions_for(event, rules)?).into())
+        Ok(Verdict::of(self.actions_for(event, rules, thread)?).into())
     }
 
     /// What the reader's rules do with the next event, whether or not the reader may see it.
-    pub fn actions_for<'r>(&mut self, event: &Event, rules: &'r Ruleset) -> Result<&'r [Action]> {
+    pub fn actions_for<'r>(
+        &mut self,
+        event: &Event,
+        rules: &'r Ruleset,
+        thread: ThreadStanding,
+    ) -> Result<&'r [Action]> {
         let Read { power_levels, display_name } = match &mut self.read {
             Some(read) => read,
             unread => unread.insert(Read::of(self.room, self.reader, &self.state)?),
@@ -73,6 +84,7 @@ impl<'a> Surroundings<'a> {
             display_name: display_name.as_deref(),
             joined_members: self.state.joined.len() as u64,
             power_levels,
+            thread,
         };
         Ok(deciding_rule(rules, &Subject::new(event), &reader).map_or(&[], |rule| rule.actions()))
     }

@@ -14,7 +14,7 @@ use ruma::{
     events::room::member::MembershipState,
 };
 
-use super::{Surroundings, fold::Fold, rules::Rules};
+use super::{Surroundings, fold::Fold, rules::Rules, standing::Followed};
 use crate::{
     error::{Error, Result},
     matrix::{
@@ -56,6 +56,7 @@ struct Trail {
     viewer: Viewer,
     /// What is unread of the room; `None` for one that the user is invited to.
     fold: Option<Fold>,
+    followed: Followed,
     /// The first place that was not looked at yet, going backwards; `None` at the end.
     rest: Option<Position>,
     /// What was found and is not given yet, newest first.
@@ -133,7 +134,8 @@ impl Rooms {
         let room = self.room(room_id).await?;
         let viewer = self.viewer(walk.snapshot, room_id, user).await?;
         let fold = self.unread_fold(walk.snapshot, &room, &viewer).await?;
-        Ok(Trail { room, viewer, fold, rest: Some(from), found: VecDeque::new() })
+        let followed = Followed::load(walk.snapshot, &room, user, &walk.rules).await?;
+        Ok(Trail { room, viewer, fold, followed, rest: Some(from), found: VecDeque::new() })
     }
 
     /// Looks at the next events of a room, backwards; gives how many.
@@ -157,7 +159,10 @@ impl Rooms {
         for event in self.events_at(walk.snapshot, &trail.room, &orders).await? {
             let passed = event.event.clone();
             if self.may_be_listed(walk, trail, &event).await? {
-                let actions = surroundings.actions_for(&event.event, &walk.rules.ruleset)?.to_vec();
+                let standing = self
+                    .standing(walk.snapshot, &trail.room, trail.viewer.user(), trail.followed, &event.event)
+                    .await?;
+                let actions = surroundings.actions_for(&event.event, &walk.rules.ruleset, standing)?.to_vec();
                 let verdict = Verdict::of(&actions);
                 if verdict.notify && (verdict.highlight || !walk.request.only_highlights) {
                     let read = self.was_read(walk, trail, &event).await?;

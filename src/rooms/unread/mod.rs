@@ -1,7 +1,8 @@
 //! What is unread: for each reader and room a fold over the timeline, remembered and carried forward
 //! ([spec](https://spec.matrix.org/v1.19/client-server-api/#receiving-notifications)).
 //!
-//! The counts follow from the timeline, the reader's receipts, their push rules and whom they ignore. The memory may be lost
+//! The counts follow from the timeline, the reader's receipts, their push rules, the threads to which they are subscribed and whom
+//! they ignore. The memory may be lost
 //! at any time; that changes the cost and not the answer.
 
 mod fold;
@@ -10,6 +11,7 @@ mod missed;
 mod news;
 mod rules;
 mod skim;
+mod standing;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -25,6 +27,7 @@ use self::{
     fold::{Fold, Meaning},
     meaning::Surroundings,
     rules::{KnownRules, Rules},
+    standing::Followed,
 };
 use super::{Room, Rooms, TimelineEvent, Viewer, receipts::ReadUpTo};
 use crate::{
@@ -47,6 +50,7 @@ pub(super) struct UnreadMemos {
 /// A fold with what it follows from besides the timeline and the receipts.
 struct Memo {
     rules: Arc<Rules>,
+    followed: Followed,
     ignored: BTreeSet<OwnedUserId>,
     fold: Fold,
 }
@@ -57,6 +61,7 @@ struct Question<'a> {
     room: &'a Room,
     viewer: &'a Viewer,
     rules: Arc<Rules>,
+    followed: Followed,
 }
 
 /// What else happened while a fold was carried forward.
@@ -86,7 +91,8 @@ impl Rooms {
         let Some(joined) = viewer.joined_at() else { return Ok(None) };
         let memos = &self.shared.unread;
         let rules = memos.rules.of(&self.shared.push_rules, snapshot, viewer.user()).await?;
-        let question = Question { snapshot, room, viewer, rules };
+        let followed = Followed::load(snapshot, room, viewer.user(), &rules).await?;
+        let question = Question { snapshot, room, viewer, rules, followed };
         let read = self.read_up_to(snapshot, &room.id, viewer.user(), joined).await?;
         let place = (viewer.user().to_owned(), room.id.clone());
         let memo = memos.folds.get(&place);
@@ -102,7 +108,8 @@ impl Rooms {
         };
         // Another device may have asked at a later moment; what is known of that is worth more.
         if memo.is_none_or(|memo| memo.fold.until() <= fold.until()) {
-            let memo = Memo { rules: question.rules, ignored: viewer.ignored().clone(), fold: fold.clone() };
+            let Question { rules, followed, .. } = question;
+            let memo = Memo { rules, followed, ignored: viewer.ignored().clone(), fold: fold.clone() };
             memos.folds.insert(place, Arc::new(memo));
         }
         Ok(Some(fold))
@@ -170,8 +177,9 @@ impl Rooms {
         surroundings: &mut Surroundings<'_>,
         event: TimelineEvent,
     ) -> Result<()> {
-        let Question { snapshot, room, viewer, rules } = question;
-        let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset)?;
+        let Question { snapshot, room, viewer, rules, followed } = question;
+        let standing = self.standing(snapshot, room, viewer.user(), *followed, &event.event).await?;
+        let meaning = surroundings.meaning_of(&event, viewer, &rules.ruleset, standing)?;
         if meaning != Meaning::Nothing {
             let thread = self.thread_of(snapshot, room, &event.event).await?;
             fold.note(event.order, thread, meaning);
@@ -183,9 +191,10 @@ impl Rooms {
 }
 
 impl Memo {
-    /// Whether the memo is of the same rules and the same people, and not of a later moment.
+    /// Whether the memo is of the same rules, the same subscriptions and the same people, and not of a later moment.
     fn answers(&self, question: &Question<'_>) -> bool {
         self.rules == question.rules
+            && self.followed == question.followed
             && self.ignored == *question.viewer.ignored()
             && self.fold.until() <= Order::Live(question.snapshot.position())
     }

@@ -2,13 +2,9 @@
 //!
 //! Everything is asked as of the moment of telling, so that nobody is told of what was read, taken back or hidden meanwhile.
 
-use ruma::{
-    RoomId, UserId,
-    events::room::member::MembershipState,
-    push::{Action, Ruleset},
-};
+use ruma::{RoomId, UserId, events::room::member::MembershipState, push::Action};
 
-use super::{CHUNK, Surroundings};
+use super::{CHUNK, Surroundings, rules::Rules, standing::Followed};
 use crate::{
     error::Result,
     matrix::push_rules::Verdict,
@@ -40,7 +36,7 @@ impl Rooms {
             return Ok(None);
         }
         let rules = self.shared.unread.rules.of(&self.shared.push_rules, snapshot, user).await?;
-        let actions = self.actions_for(room, user, &event, &rules.ruleset).await?;
+        let actions = self.actions_for(snapshot, room, user, &event, &rules).await?;
         Ok(Verdict::of(&actions).notify.then_some(News { event, actions }))
     }
 
@@ -90,13 +86,16 @@ impl Rooms {
     /// What the rules of `user` do with an event, asked in the room as it was before.
     async fn actions_for(
         &self,
+        snapshot: &Snapshot,
         room: &Room,
         user: &UserId,
         event: &TimelineEvent,
-        rules: &Ruleset,
+        rules: &Rules,
     ) -> Result<Vec<Action>> {
+        let followed = Followed::load(snapshot, room, user, rules).await?;
+        let standing = self.standing(snapshot, room, user, followed, &event.event).await?;
         let before = self.state_at(room, PageToken::before(event.order).place()).await?;
-        Ok(Surroundings::new(room, user, before).actions_for(&event.event, rules)?.to_vec())
+        Ok(Surroundings::new(room, user, before).actions_for(&event.event, &rules.ruleset, standing)?.to_vec())
     }
 
     /// Whether an event, if it notifies at all, is among those that a member has not read.

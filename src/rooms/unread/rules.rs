@@ -8,6 +8,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     error::{Error, Result},
+    matrix::push_rules::ThreadsMatter,
     storage::{Position, Snapshot},
     streams::{Change, Log},
     users::PushRules,
@@ -23,6 +24,8 @@ pub(super) struct KnownRules(Cache<OwnedUserId, Known>);
 pub(super) struct Rules {
     /// As they are evaluated.
     pub ruleset: Ruleset,
+    /// Whether they ask for subscriptions to threads.
+    pub threads_matter: ThreadsMatter,
     /// As they are written, to tell whether two are the same.
     text: Box<RawValue>,
 }
@@ -58,7 +61,7 @@ impl KnownRules {
         }
         let ruleset = push_rules.of(snapshot, user).await?;
         let text = to_raw_value(&ruleset).map_err(Error::internal)?;
-        let rules = Arc::new(Rules { ruleset, text });
+        let rules = Arc::new(Rules { threads_matter: ThreadsMatter::to(&ruleset), ruleset, text });
         self.0.insert(user.to_owned(), Known { rules: rules.clone(), from: now, until: now });
         Ok(rules)
     }

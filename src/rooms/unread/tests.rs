@@ -15,7 +15,8 @@ use serde_json::{Value, json, value::to_raw_value};
 use super::*;
 use crate::{
     rooms::{Intent, Mark, ReceiptKind, tests::rooms},
-    users::Place,
+    streams::Notifier,
+    users::{Place, ThreadSubscriptions},
 };
 
 fn alice() -> &'static UserId {
@@ -97,6 +98,21 @@ impl Scene {
         self.rooms.append(&self.id, intent).await.unwrap();
     }
 
+    /// Somebody subscribes to a thread, or wants to hear of it no more.
+    async fn follow(&self, user: &UserId, root: &OwnedEventId, follows: bool) {
+        let subscriptions = ThreadSubscriptions::new(self.rooms.shared.store.clone(), Notifier::default());
+        match follows {
+            true => subscriptions.subscribe(user, &self.id, root, None).await.unwrap(),
+            false => subscriptions.unsubscribe(user, &self.id, root).await.unwrap(),
+        }
+    }
+
+    /// Has nobody hear of threads to which they are not subscribed, or everybody as always.
+    async fn silence_threads(&self, user: &UserId, silent: bool) {
+        let rule = ".io.element.msc4306.rule.unsubscribed_thread";
+        self.rooms.shared.push_rules.set_enabled(user, RuleKind::PostContent, rule, silent).await.unwrap();
+    }
+
     fn forget(&self) {
         self.rooms.shared.unread.folds.clear();
     }
@@ -160,6 +176,35 @@ async fn changed_rules_hold_for_what_is_unread_already() {
     assert_eq!(scene.total(bob()).await, (0, 0));
     rules.set_enabled(bob(), RuleKind::Room, scene.id.as_str(), false).await.unwrap();
     assert_eq!(scene.total(bob()).await, (1, 0));
+}
+
+#[tokio::test]
+async fn subscriptions_to_threads_hold_for_what_is_unread_already() {
+    let mut scene = Scene::new().await;
+    let (root, other) = (scene.say(bob(), json!({})).await, scene.say(bob(), json!({})).await);
+    scene.say(alice(), in_thread(&root)).await;
+    let edit = json!({ "rel_type": "m.reference", "event_id": scene.sent[2] });
+    scene.say(alice(), json!({ "m.relates_to": edit })).await;
+    scene.say(alice(), in_thread(&other)).await;
+    let mut named = in_thread(&other);
+    named["m.mentions"] = json!({ "user_ids": [bob()] });
+    scene.say(alice(), named).await;
+    assert_eq!(scene.total(bob()).await, (4, 1), "without a subscription one hears of everything");
+    scene.silence_threads(bob(), true).await;
+    assert_eq!(scene.total(bob()).await, (1, 1), "who wants it quiet hears when they are named");
+    scene.follow(bob(), &root, true).await;
+    assert_eq!(scene.total(bob()).await, (3, 1), "what refers to something in a thread is in the thread");
+    scene.follow(bob(), &root, false).await;
+    assert_eq!(scene.total(bob()).await, (1, 1));
+
+    // Nor do they hear of the room, except of what they are subscribed to.
+    scene.silence_threads(bob(), false).await;
+    let mute = NewPushRule::Room(NewSimplePushRule::new(scene.id.clone(), vec![]));
+    scene.rooms.shared.push_rules.put(bob(), mute, Place::default()).await.unwrap();
+    assert_eq!(scene.total(bob()).await, (1, 1));
+    scene.follow(bob(), &other, true).await;
+    assert_eq!(scene.total(bob()).await, (2, 1));
+    assert_eq!(scene.unread(bob()).await.threads.keys().collect::<Vec<_>>(), [&other]);
 }
 
 #[tokio::test]

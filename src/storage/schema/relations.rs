@@ -23,6 +23,11 @@ pub const EDITS: Table<(OwnedRoomId, OwnedEventId, u64, OwnedEventId), Newest, N
 /// The threads of each room by their roots, with the newest event of each.
 pub const THREADS: Table<(OwnedRoomId, OwnedEventId), Newest, Newest> = Table::new(76, "threads", Family::Rows);
 
+/// The roots of the threads of each room by the place of their newest event, with its sender, so that a page of them costs as
+/// much as it holds. A row may outlive what it says; it holds if the thread says the same.
+pub const THREADS_BY_NEWEST: Table<(OwnedRoomId, Order), (OwnedEventId, OwnedUserId)> =
+    Table::new(86, "threads_by_newest", Family::Rows);
+
 /// The threads in which somebody may have taken part; a row may outlive what they said there.
 pub const THREAD_PARTICIPANTS: Table<(OwnedRoomId, OwnedUserId, OwnedEventId), ()> =
     Table::new(77, "thread_participants", Family::Rows);
@@ -40,6 +45,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     RELATIONS.info(),
     EDITS.info(),
     THREADS.info(),
+    THREADS_BY_NEWEST.info(),
     THREAD_PARTICIPANTS.info(),
     THREAD_CUTS.info(),
     ANNOTATIONS.info(),

@@ -84,6 +84,10 @@ pub const THREAD_SUBSCRIPTION_CHANGES: Table<(OwnedUserId, Position), (OwnedRoom
 /// nothing of what they said.
 pub const ERASURES: Table<(OwnedUserId,), Stamped<()>> = Table::new(51, "erasures", Family::Rows);
 
+/// When each user last decided about any thread of a room, so that what follows from these decisions is known to be of before.
+pub const THREADS_DECIDED: Table<(OwnedUserId, OwnedRoomId), Stamped<()>> =
+    Table::new(85, "threads_decided", Family::Rows);
+
 /// The tables of this file.
 pub(super) const TABLES: &[TableInfo] = &[
     ACCOUNTS.info(),
@@ -107,6 +111,7 @@ pub(super) const TABLES: &[TableInfo] = &[
     THREAD_SUBSCRIPTIONS.info(),
     THREAD_SUBSCRIPTION_CHANGES.info(),
     ERASURES.info(),
+    THREADS_DECIDED.info(),
 ];
 
 /// What a user decided about a thread (MSC4306).

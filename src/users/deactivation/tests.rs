@@ -12,7 +12,7 @@ use crate::{
     streams::Notifier,
     users::{
         AccountData, EmailValidations, NewDevice, OtherSessions, Passwords, Profiles, PushRules, RoomsBehind,
-        ThirdPartyIds, ThreadSubscriptions, change_password,
+        ThirdPartyIds, ThreadSubscription, ThreadSubscriptions, change_password,
         registration::{Admission, NewAccount, Registration},
         registration_tokens::RegistrationTokens,
     },
@@ -103,7 +103,6 @@ async fn belongings_go_only_when_they_shall() {
         profiles.set(alice(), &value).await.unwrap();
         let content = RawValue::from_string("{\"n\": 1}".to_owned()).unwrap();
         data.set(alice(), None, "org.example.a", content).await.unwrap();
-
         let threads = ThreadSubscriptions::new(it.store.clone(), Notifier::default());
         let (room, root) = (room_id!("!tea:example.org"), event_id!("$root"));
         threads.subscribe(alice(), room, root, None).await.unwrap();
@@ -115,6 +114,8 @@ async fn belongings_go_only_when_they_shall() {
         assert_eq!(profiles.get(alice()).await.unwrap().iter().count(), left);
         let kept = data.current(alice(), None, "org.example.a").await.unwrap();
         assert_eq!(kept.is_some(), belongings == Belongings::Keep);
+        let followed = threads.of(alice(), room, root).await.unwrap() != ThreadSubscription::None;
+        assert_eq!(followed, belongings == Belongings::Keep);
         let standing = it.accounts.get(alice()).await.unwrap().unwrap().standing;
         assert_eq!(standing, Standing::Deactivated { erased: belongings == Belongings::Erase });
     }

@@ -39,9 +39,29 @@ async fn everybody_starts_with_the_default_rules() {
     assert_eq!((polls.matches("EventMatch(").count(), polls.matches("EventPropertyIs(").count()), (5, 0), "{polls}");
     let json = rules.as_account_data(&rules.store.snapshot(), alice()).await.unwrap();
     let global = &serde_json::from_str::<serde_json::Value>(json.get()).unwrap()["global"];
-    for kind in ["override", "content", "room", "sender", "underride"] {
+    for kind in ["override", "content", "postcontent", "room", "sender", "underride"] {
         assert!(global[kind].is_array(), "{kind}");
     }
+    assert_eq!(global["postcontent"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_user_wants_of_threads_stays_when_other_rules_change() {
+    let rules = fixture();
+    let silent = ".io.element.msc4306.rule.unsubscribed_thread";
+    let is_enabled = async || rules.rule(alice(), RuleKind::PostContent, silent).await.unwrap().enabled();
+    put(&rules, "a", None, None).await.unwrap();
+    assert!(!is_enabled().await);
+    rules.set_enabled(alice(), RuleKind::PostContent, silent, true).await.unwrap();
+    put(&rules, "b", None, None).await.unwrap();
+    assert!(is_enabled().await);
+    let found = rules.current(alice()).await.unwrap();
+    let ids = |rules: &Ruleset| rules.postcontent.iter().map(|rule| rule.rule_id.clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&found), ids(&push_rules::server_default(alice())), "in the same order");
+    let own = ruma::push::NewConditionalPushRule::new("mine".to_owned(), Vec::new(), Vec::new());
+    let refused = rules.put(alice(), NewPushRule::PostContent(own), Place::default()).await.unwrap_err();
+    assert_eq!(refused.kind, Kind::InvalidParam);
+    assert_eq!(rules.remove(alice(), RuleKind::PostContent, silent).await.unwrap_err().kind, Kind::InvalidParam);
 }
 
 #[tokio::test]

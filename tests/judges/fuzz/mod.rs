@@ -225,14 +225,6 @@ impl<'a> Attacker<'a> {
                 Err(problem) => drop(self.problems.entry(problem).or_insert_with(|| request.to_string())),
             }
         }
-        // Who has just logged out has not noticed yet.
-        let is_out = match &self.user {
-            Some(user) => user.get("account/whoami").await.status == 401,
-            None => false,
-        };
-        if is_out {
-            self.come_in().await;
-        }
         self
     }
 
@@ -252,7 +244,9 @@ impl<'a> Attacker<'a> {
             return None;
         }
         let errcode = body["errcode"].as_str();
-        let names_a_code = errcode.is_some_and(|code| code.starts_with("M_") && code.bytes().all(is_of_errcode));
+        // Codes of proposals have the name of the proposal in front.
+        let is_proper = |code: &str| code.starts_with("M_") || code.contains(".M_");
+        let names_a_code = errcode.is_some_and(|code| is_proper(code) && code.bytes().all(is_of_errcode));
         let says_what = body["error"].as_str().is_some_and(|sentence| !sentence.is_empty());
         let asks_for_more = reply.status == 401 && body["flows"].is_array() && body["session"].is_string();
         let is_told = (names_a_code && says_what) || asks_for_more;
@@ -288,7 +282,7 @@ impl<'a> Attacker<'a> {
 }
 
 fn is_of_errcode(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'
+    byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.')
 }
 
 #[test]

@@ -34,6 +34,10 @@ enum Deed {
     Mute(usize),
     Unmute(usize),
     Ignore(usize, Option<usize>),
+    /// Subscribes to the thread of an event or not.
+    Follow(usize, Index, bool),
+    /// Hears of threads without having subscribed or not.
+    Silence(usize, bool),
     /// How much power it takes to call everybody.
     GivePower(i64),
     /// The memory is lost.
@@ -57,6 +61,8 @@ fn deeds() -> impl Strategy<Value = Vec<Deed>> {
         1 => who().prop_map(Deed::Mute),
         1 => who().prop_map(Deed::Unmute),
         1 => (who(), prop::option::of(who())).prop_map(|(who, whom)| Deed::Ignore(who, whom)),
+        2 => (who(), event(), any::<bool>()).prop_map(|(who, event, follows)| Deed::Follow(who, event, follows)),
+        1 => (who(), any::<bool>()).prop_map(|(who, silent)| Deed::Silence(who, silent)),
         1 => prop::sample::select(vec![0, 75]).prop_map(Deed::GivePower),
         1 => Just(Deed::Forget),
         4 => Just(Deed::Ask),
@@ -98,9 +104,13 @@ impl Scene {
                 let content = to_raw_value(&json!({ "ignored_users": ignored })).unwrap();
                 rooms.shared.account_data.set(people()[who], None, "m.ignored_user_list", content).await.unwrap();
             }
+            Deed::Follow(who, event, follows) if !self.sent.is_empty() => {
+                self.follow(people()[who], event.get(&self.sent), follows).await;
+            }
+            Deed::Silence(who, silent) => self.silence_threads(people()[who], silent).await,
             Deed::GivePower(level) => self.give_power_to_call(level).await,
             Deed::Forget => self.forget(),
-            Deed::Read(..) | Deed::Redact(..) | Deed::Ask => {}
+            Deed::Read(..) | Deed::Redact(..) | Deed::Follow(..) | Deed::Ask => {}
         }
     }
 
