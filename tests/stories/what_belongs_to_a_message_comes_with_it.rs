@@ -30,7 +30,7 @@ impl Scene {
         let room = alice.create_room_with(json!({"preset": "public_chat"})).await;
         bob.join(&room).await;
         let since = bob.sync().await.next_batch().to_owned();
-        let root = alice.send_text(&room, "a remarkable beginning").await;
+        let root = alice.send_text(&room, "a beginning, before any correction").await;
         Self { _server: server, alice, bob, room, root, since }
     }
 
@@ -50,7 +50,7 @@ impl Scene {
         let last = self.bob.messages(&self.room, 1).await.remove(0)["event_id"].as_str().unwrap().to_owned();
         let first =
             self.get(&self.path("messages?dir=f&limit=1")).await["chunk"][0]["event_id"].as_str().unwrap().to_owned();
-        let term = json!({"search_term": "remarkable", "event_context": {"before_limit": 2, "after_limit": 2}});
+        let term = json!({"search_term": "correction", "event_context": {"before_limit": 2, "after_limit": 2}});
         let search = json!({"search_categories": {"room_events": term}});
         let wish = json!({"timeline_limit": 20, "required_state": []});
         let sliding = json!({"lists": {"all": {"ranges": [[0, 9]], "timeline_limit": 20, "required_state": []}}});
