@@ -1,0 +1,1 @@
+//! What registered clients and their codes promise.
