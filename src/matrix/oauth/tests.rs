@@ -219,10 +219,9 @@ fn only_the_verifier_meets_its_challenge() {
     for wrong in ["dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", "", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"] {
         assert!(!challenge.is_met_by(wrong), "{wrong}");
     }
-    // Too short and too long verifiers do not count, whatever their hash is.
-    for (challenge, verifier) in [("ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0", "abc".to_owned())] {
-        assert!(!CodeChallenge::read(challenge).unwrap().is_met_by(&verifier));
-    }
+    // A verifier that is too short does not count, whatever its hash is.
+    let of_abc = CodeChallenge::read("ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0").unwrap();
+    assert!(!of_abc.is_met_by("abc"));
     for wrong in
         ["", "abc", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="]
     {
