@@ -81,7 +81,7 @@ impl Fixture {
     }
 
     async fn works(&self, grant: &OAuthGrant) -> bool {
-        let seen = Seen { address: Ipv4Addr::LOCALHOST.into() };
+        let seen = Seen { address: Ipv4Addr::LOCALHOST.into(), user_agent: None };
         self.sessions.authenticate(&grant.grant.access_token.clone().reveal(), seen).await.is_ok()
     }
 
