@@ -379,11 +379,12 @@ async fn what_an_app_says_about_itself_is_text_and_has_to_fit_together() {
     let server = server().await;
     let mut hostile = app();
     hostile["client_name"] = json!("<script>alert('x')</script>\"&");
-    hostile["client_uri"] = json!("https://example.com/'onmouseover='x");
+    hostile["policy_uri"] = json!("https://example.com/'onmouseover='x");
     let client_id = register(&server, hostile).await;
     let page = Shown::get(&server, &request(&client_id, &[])).await;
     assert!(page.text.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;&amp;"), "{}", page.text);
     assert!(!page.text.contains("<script") && !page.text.contains("'onmouseover"), "{}", page.text);
+    assert!(page.text.contains("of example.com wants") && page.text.contains("/&#39;onmouseover="), "{}", page.text);
 
     let anyone = server.stranger();
     for (name, value, error) in [

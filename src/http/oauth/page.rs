@@ -58,7 +58,7 @@ pub fn login(status: StatusCode, page: &LoginPage<'_>) -> Response {
     let links = if links.is_empty() { links } else { format!("<ul>\n{links}</ul>\n") };
     let body = format!(
         "<h1>Log in to {server}</h1>\n{note}\
-         <p>The app <strong><bdi>{name}</bdi></strong> ({uri}) wants to use your account: to read and send messages and to \
+         <p>The app <strong><bdi>{name}</bdi></strong> of {host} wants to use your account: to read and send messages and to \
          change your settings in your name.</p>\n\
          <p>Nobody has checked what the app says about itself. After this you are sent to <strong>{place}</strong>. If you \
          have not just begun to log in there, close this page.</p>\n{links}\
@@ -74,7 +74,7 @@ pub fn login(status: StatusCode, page: &LoginPage<'_>) -> Response {
          </form>\n",
         server = escape(page.server_name),
         name = escape(&client.display_name()),
-        uri = escape(&client.client_uri),
+        host = escape(&client.host()),
         place = escape(&page.request.return_address.place()),
         seal = escape(page.seal),
         username = escape(page.username),

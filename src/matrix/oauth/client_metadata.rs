@@ -120,10 +120,14 @@ impl ClientMetadata {
         is_registered.then(|| Url::parse(wanted).ok()).flatten()
     }
 
-    /// What a person may call the client: its name, or the host of its page.
+    /// The host of its page.
+    pub fn host(&self) -> String {
+        redirect_uri::https_host(&self.client_uri).unwrap_or_default()
+    }
+
+    /// What a person may call the client: its name, or its host.
     pub fn display_name(&self) -> String {
-        let host = || redirect_uri::https_host(&self.client_uri).unwrap_or_default();
-        self.client_name.clone().unwrap_or_else(host)
+        self.client_name.clone().unwrap_or_else(|| self.host())
     }
 }
 
