@@ -10,6 +10,7 @@ mod limits;
 mod listeners;
 mod mail;
 mod media;
+mod oauth;
 mod outgoing;
 mod previews;
 mod search;
@@ -38,6 +39,7 @@ pub use self::{
     listeners::{Endpoint, Listener, Tls},
     mail::{Mail, MailSecurity},
     media::{Media, S3, UnauthenticatedAccess},
+    oauth::OAuth,
     outgoing::{Outgoing, StaticName},
     previews::Previews,
     search::{Search, UserDirectory},
@@ -73,6 +75,8 @@ pub struct Config {
     pub passwords: Passwords,
     /// How long tokens of clients that refresh them live.
     pub sessions: Sessions,
+    /// Whether clients can log in by the OAuth 2.0 API.
+    pub oauth: OAuth,
     /// Who is online.
     pub presence: Presence,
     /// Files and pictures.
@@ -145,6 +149,7 @@ impl Config {
         let server_notices = reader.section("server_notices").unwrap_or_default();
         let passwords = reader.passwords();
         let sessions = reader.section("sessions").unwrap_or_default();
+        let oauth = reader.section("oauth").unwrap_or_default();
         let presence = reader.section("presence").unwrap_or_default();
         let media = reader.media();
         let push = reader.section("push").unwrap_or_default();
@@ -175,6 +180,7 @@ impl Config {
                 server_notices,
                 passwords,
                 sessions,
+                oauth,
                 presence,
                 media,
                 push,

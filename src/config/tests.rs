@@ -85,6 +85,7 @@ fn the_example_has_every_key() {
     fields::<ServerNotices>("server_notices");
     fields::<Passwords>("passwords");
     fields::<Sessions>("sessions");
+    fields::<OAuth>("oauth");
     fields::<Presence>("presence");
     fields::<Media>("media");
     fields::<Push>("push");

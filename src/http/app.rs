@@ -20,7 +20,7 @@ use crate::{
     storage::Store,
     sync::Sync,
     users::{
-        AccountData, Accounts, EmailValidations, Filters, InteractiveAuth, LoginTokens, OpenIdTokens, Profiles,
+        AccountData, Accounts, EmailValidations, Filters, InteractiveAuth, LoginTokens, OAuth, OpenIdTokens, Profiles,
         PushRules, Pushers, Registration, RegistrationTokens, Reports, Sessions, Tags, ThirdPartyIds,
         ThreadSubscriptions, Users,
     },
@@ -76,6 +76,11 @@ impl App {
     /// Shares `parts` with the handlers.
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    /// Whether clients can log in by the OAuth 2.0 API.
+    pub(super) fn has_oauth(&self) -> bool {
+        self.0.config.oauth.enabled
     }
 
     /// The largest request body that is read, in bytes.
@@ -219,6 +224,12 @@ impl FromRef<App> for EmailValidations {
 impl FromRef<App> for LoginTokens {
     fn from_ref(app: &App) -> Self {
         app.0.users.login_tokens.clone()
+    }
+}
+
+impl FromRef<App> for OAuth {
+    fn from_ref(app: &App) -> Self {
+        app.0.users.oauth.clone()
     }
 }
 

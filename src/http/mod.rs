@@ -12,6 +12,8 @@ mod error_response;
 mod federation;
 mod json;
 mod leftover;
+mod oauth;
+mod password_check;
 mod permission;
 pub mod rate_limit;
 pub mod reauthentication;
@@ -41,12 +43,15 @@ use crate::{
 
 /// Everything the server answers, wrapped in what holds for every answer.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
+    let mut routes = Router::new()
         .route("/health", get(health))
         .merge(client::routes())
         .merge(email_confirmation::routes())
         .merge(federation::routes())
         .fallback(web_client::answer);
+    if app.has_oauth() {
+        routes = routes.merge(oauth::routes());
+    }
     wrap(routes, app.max_body_size()).with_state(app)
 }
 

@@ -12,6 +12,7 @@ pub mod glob;
 pub mod history_visibility;
 pub mod invite_filter;
 pub mod known_fields;
+pub mod oauth;
 pub mod owned_state;
 pub mod power_levels;
 pub mod public_keys;

@@ -7,6 +7,7 @@ mod filters;
 mod guest_expiry;
 mod interactive_auth;
 mod local_notifications;
+mod oauth;
 mod password_change;
 mod passwords;
 mod profiles;
@@ -32,6 +33,7 @@ pub use self::{
     filters::{Filter, Filters},
     guest_expiry::GuestExpiry,
     interactive_auth::{InteractiveAuth, Operation, Proof},
+    oauth::{CodeExchange, OAuth, OAuthFailure, OAuthGrant, SealedPage},
     password_change::{OtherSessions, change_password, reset_password},
     passwords::Passwords,
     profiles::{Profiles, SHOWN_IN_ROOMS},
@@ -74,6 +76,8 @@ pub struct Users {
     pub email_validations: EmailValidations,
     /// How a device lets another one log in.
     pub login_tokens: LoginTokens,
+    /// How clients log in through a browser.
+    pub oauth: OAuth,
     /// How users prove to other services who they are.
     pub openid_tokens: OpenIdTokens,
     /// What people report to the administrators.
@@ -129,6 +133,7 @@ impl Users {
         let account_data = AccountData::new(store(), notifier(), push_rules.clone());
         Ok(Self {
             guest_expiry: GuestExpiry::new(accounts.clone(), sessions.clone(), clock(), patience),
+            oauth: OAuth::new(store(), sessions.clone(), clock()),
             sessions,
             registration: Registration::new(
                 store(),

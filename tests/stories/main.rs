@@ -18,6 +18,7 @@ mod a_person_backs_up_their_keys;
 mod a_person_changes_the_password_and_leaves_for_good;
 mod a_person_chooses_what_to_hear_of;
 mod a_person_logs_in_and_out;
+mod a_person_logs_in_through_the_browser;
 mod a_person_looks_up_what_they_missed;
 mod a_person_makes_an_account;
 mod a_person_manages_their_devices;

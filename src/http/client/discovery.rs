@@ -11,8 +11,9 @@ use ruma::{
         discover_support::{self, Contact},
         get_authorization_server_metadata, get_capabilities, get_supported_versions,
     },
+    serde::Raw,
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use super::calls;
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
         authenticate::Caller,
         endpoint::{Answer, Reply, Request},
         json::Json,
+        oauth::server_metadata,
     },
     matrix::room_version,
     rooms::{LONGEST_DELAY, MAXIMUM_DELAYED},
@@ -121,11 +123,17 @@ pub async fn policy_server(
     Ok(Reply(discover_policy_server::Response::new(key)))
 }
 
-/// `GET /auth_metadata`, which says by this error that clients log in with the endpoints for that.
+/// `GET /auth_metadata`, which says by its error that clients log in with the endpoints for that.
 pub async fn authorization_server(
+    State(config): State<Arc<Config>>,
     _: Request<get_authorization_server_metadata::v1::Request>,
 ) -> Answer<get_authorization_server_metadata::v1::Response> {
-    Err(Kind::Unrecognized.with("This server has no OAuth 2.0 API: use the endpoints for registration and login."))
+    if !config.oauth.enabled {
+        let message = "This server has no OAuth 2.0 API: use the endpoints for registration and login.";
+        return Err(Kind::Unrecognized.with(message));
+    }
+    let metadata = to_raw_value(&server_metadata(&config)).map_err(Error::internal)?;
+    Ok(Reply(get_authorization_server_metadata::v1::Response::new(Raw::from_json(metadata))))
 }
 
 pub async fn support(

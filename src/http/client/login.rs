@@ -30,7 +30,8 @@ use crate::{
         authenticate::{Caller, LockedOrNot, MaybeService},
         client_address::ClientAddress,
         endpoint::{Answer, Reply, Request},
-        rate_limit::{Client, Limit, RateLimits},
+        password_check::user_with_password,
+        rate_limit::{Limit, RateLimits},
         reauthentication::Reauthentication,
     },
     users::{Accounts, LoginTokens, NewDevice, Refreshing, Sessions},
@@ -62,16 +63,7 @@ pub async fn login(
     let user = match &request.login_info {
         LoginInfo::Password(password) => {
             let identifier = identifier(password)?;
-            if let UserIdentifier::Email(identifier) = &identifier {
-                // It is counted whether or not somebody has the address, which must not show.
-                rate_limits.spend(Limit::Login, Client::mailbox(&identifier.address))?;
-            }
-            let user = accounts.user_meant(&identifier).await?;
-            if let Some(user) = &user {
-                rate_limits.spend(Limit::Login, &**user)?;
-            }
-            accounts.check_password_of_anyone(user.as_deref(), &password.password).await?;
-            user.ok_or_else(|| Error::internal("nobody has the right password"))?
+            user_with_password(&rate_limits, &accounts, &identifier, &password.password).await?
         }
         LoginInfo::Token(token) => login_tokens.redeem(&token.token).await?,
         LoginInfo::ApplicationService(info) => user_of_service(&accounts, service, info).await?,

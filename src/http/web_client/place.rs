@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 /// The names at the root that belong to the server, whatever the folder has.
-const RESERVED: [&str; 5] = ["_matrix", "_synapse", "_commonroom", ".well-known", "health"];
+const RESERVED: [&str; 6] = ["_matrix", "_synapse", "_commonroom", ".well-known", "health", "oauth2"];
 
 /// Where a path leads.
 #[derive(Debug, PartialEq)]
@@ -97,6 +97,7 @@ mod tests {
             "/%2Ewell-known/security.txt",
             "/health",
             "/health/",
+            "/oauth2/authorize",
         ] {
             assert_eq!(place(path), Place::Api, "{path}");
         }

@@ -12,6 +12,7 @@ pub mod key_backup;
 pub mod media;
 mod meta;
 pub mod moderation;
+pub mod oauth;
 pub mod presence;
 pub mod previews;
 pub mod relations;
@@ -34,6 +35,7 @@ pub const ALL: &[&[TableInfo]] = &[
     media::TABLES,
     meta::TABLES,
     moderation::TABLES,
+    oauth::TABLES,
     presence::TABLES,
     previews::TABLES,
     relations::TABLES,

@@ -11,11 +11,11 @@ use crate::{
         until_settled,
     },
     streams::{Change, Log},
-    users::{local_notifications, pushers},
+    users::{local_notifications, oauth, pushers},
 };
 
 /// The longest name of a device, in characters.
-pub(super) const MAXIMUM_DISPLAY_NAME: usize = 100;
+pub(in crate::users) const MAXIMUM_DISPLAY_NAME: usize = 100;
 
 /// What a user is told about one of their devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,6 +161,7 @@ impl Sessions {
             DEVICES_SEEN.delete(batch, (user, device_id));
             DEVICE_AGENTS.delete(batch, (user, device_id));
             self.revoke(batch, device);
+            oauth::forget_session(batch, snapshot, user, device_id).await?;
             pushers::forget(batch, snapshot, user, device_id).await?;
             slot = local_notifications::forget(batch, snapshot, slot, user, device_id).await?;
             self.belongings.iter().for_each(|forget| forget(batch, user, device_id));

@@ -15,6 +15,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 use quick_cache::sync::Cache;
 use ruma::{DeviceId, OwnedDeviceId, OwnedUserId, UserId};
 
+pub(in crate::users) use self::devices::MAXIMUM_DISPLAY_NAME;
 use self::last_seen::LastSeen;
 pub use self::{
     devices::DeviceInfo,

@@ -14,6 +14,7 @@ use crate::{
     },
     users::{
         accounts::require_usable,
+        oauth,
         secrets::{self, Token, TokenHash},
     },
 };
@@ -65,39 +66,73 @@ impl Sessions {
     /// `InvalidParam` if the device id is empty or longer than 255 bytes; `Forbidden` if it is reserved; `NotFound`, `UserDeactivated` or `UserLocked` if
     /// the account cannot be used.
     pub async fn start(&self, user: &UserId, device: NewDevice) -> Result<Grant> {
-        let device_id = device.device_id.unwrap_or_else(DeviceId::new);
-        check_id(&device_id)?;
-        let device_id = &*device_id;
         until_settled(|| async {
-            let snapshot = self.store.snapshot();
-            let account = self.accounts.for_update(&snapshot, user).await?;
-            require_usable(&account)?;
-            let before = DEVICES.get(&snapshot, (user, device_id)).await?;
-
             let mut batch = Batch::new();
-            // A deactivation that comes first must not leave this session behind.
-            self.accounts.require_unchanged(&mut batch, user, &account);
-            let (grant, tokens) = self.grant(&mut batch, user, device_id, device.refreshing);
-            let display_name = match &before {
-                Some(Device { tokens: DeviceTokens::NONE, .. }) => {
-                    return Err(Error::forbidden("This is the id of a device that is not there to log in."));
-                }
-                Some(before) => {
-                    self.revoke(&mut batch, before);
-                    before.display_name.clone()
-                }
-                None => {
-                    self.require_free_id(&mut batch, &snapshot, user, device_id).await?;
-                    self.announce_devices(&mut batch, user);
-                    device.display_name.clone()
-                }
-            };
-            DEVICES.expect(&mut batch, (user, device_id), before.as_ref());
-            DEVICES.put(&mut batch, (user, device_id), &Device { display_name, tokens, refreshed: None });
+            let grant = self.start_in(&mut batch, &self.store.snapshot(), user, &device).await?;
             self.store.commit(batch).await?;
             Ok(grant)
         })
         .await
+    }
+
+    /// Adds to `batch` the start of a session, as [`Sessions::start`] does; its slot 0 tells of a new device.
+    ///
+    /// The commit fails with `Conflict` if the account or the device changes after `snapshot`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sessions::start`].
+    pub(in crate::users) async fn start_in(
+        &self,
+        batch: &mut Batch,
+        snapshot: &Snapshot,
+        user: &UserId,
+        device: &NewDevice,
+    ) -> Result<Grant> {
+        let device_id = device.device_id.clone().unwrap_or_else(DeviceId::new);
+        check_id(&device_id)?;
+        let device_id = &*device_id;
+        let account = self.accounts.for_update(snapshot, user).await?;
+        require_usable(&account)?;
+        let before = DEVICES.get(snapshot, (user, device_id)).await?;
+
+        // A deactivation that comes first must not leave this session behind.
+        self.accounts.require_unchanged(batch, user, &account);
+        let (grant, tokens) = self.grant(batch, user, device_id, device.refreshing);
+        let display_name = match &before {
+            Some(Device { tokens: DeviceTokens::NONE, .. }) => {
+                return Err(Error::forbidden("This is the id of a device that is not there to log in."));
+            }
+            Some(before) => {
+                self.revoke(batch, before);
+                oauth::forget_session(batch, snapshot, user, device_id).await?;
+                before.display_name.clone()
+            }
+            None => {
+                self.require_free_id(batch, snapshot, user, device_id).await?;
+                self.announce_devices(batch, user);
+                device.display_name.clone()
+            }
+        };
+        DEVICES.expect(batch, (user, device_id), before.as_ref());
+        DEVICES.put(batch, (user, device_id), &Device { display_name, tokens, refreshed: None });
+        Ok(grant)
+    }
+
+    /// Whose session `token` belongs to, an access token or a refresh token, expired or not.
+    pub(in crate::users) async fn holder(&self, token: &str) -> Result<Option<(OwnedUserId, OwnedDeviceId)>> {
+        let (hash, snapshot) = (secrets::hash(token), self.store.snapshot());
+        let row = match ACCESS_TOKENS.get(&snapshot, (hash,)).await? {
+            None => REFRESH_TOKENS.get(&snapshot, (hash,)).await?,
+            found => found,
+        };
+        Ok(row.map(|row| (row.user_id, row.device_id)))
+    }
+
+    /// Whose session the refresh token `token` belongs to, expired or not.
+    pub(in crate::users) async fn refresher(&self, token: &str) -> Result<Option<(OwnedUserId, OwnedDeviceId)>> {
+        let row = REFRESH_TOKENS.get(&self.store.snapshot(), (secrets::hash(token),)).await?;
+        Ok(row.map(|row| (row.user_id, row.device_id)))
     }
 
     /// Exchanges a refresh token for new tokens. The old ones work until the first of the new ones is used, so that a
