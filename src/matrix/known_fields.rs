@@ -42,7 +42,8 @@ const STATE: &[(&str, Fields)] = &[
     ("m.room.name", &[("name", Text)]),
     ("m.room.topic", &[("topic", Text), ("m.topic", Object)]),
     ("m.room.avatar", &[("url", Text), ("info", Object)]),
-    ("m.room.join_rules", &[("join_rule", Text), ("allow", List)]),
+    // What `allow` holds may be anything: who reads it leaves out what it does not know, and an `allow` that is none lets nobody in.
+    ("m.room.join_rules", &[("join_rule", Text)]),
     ("m.room.history_visibility", &[("history_visibility", OneOf(&["invited", "joined", "shared", "world_readable"]))]),
     ("m.room.guest_access", &[("guest_access", OneOf(&["can_join", "forbidden"]))]),
     ("m.room.encryption", &[("algorithm", Text), ("rotation_period_ms", Integer), ("rotation_period_msgs", Integer)]),
@@ -133,7 +134,7 @@ mod tests {
             ("m.room.name", json!({}), json!({"name": {}})),
             ("m.room.name", json!({"name": null, "other": 1}), json!({"name": ["a"]})),
             ("m.room.join_rules", json!({"join_rule": "org.example"}), json!({"join_rule": 5})),
-            ("m.room.join_rules", json!({"allow": []}), json!({"allow": {}})),
+            ("m.room.join_rules", json!({"allow": {}}), json!({"allow": {}, "join_rule": []})),
             ("m.room.history_visibility", json!({"history_visibility": "shared"}), json!({"history_visibility": "x"})),
             ("m.room.guest_access", json!({"guest_access": "forbidden"}), json!({"guest_access": true})),
             ("m.room.encryption", json!({"rotation_period_ms": 1}), json!({"rotation_period_ms": "1"})),

@@ -205,7 +205,7 @@ async fn members_of_another_room_get_into_a_restricted_one() {
         it.join("bob").await.unwrap();
         assert_eq!(it.member("bob").await, json!({ "membership": "join" }));
     }
-    let mangled = Scene::with_join_rule("10", json!({ "join_rule": "restricted", "allow": ["everybody"] })).await;
+    let mangled = Scene::with_join_rule("10", json!({ "join_rule": "restricted", "allow": "everybody" })).await;
     assert_eq!(refused(mangled.join("bob").await), Kind::Forbidden);
 }
 
