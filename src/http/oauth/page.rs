@@ -14,7 +14,7 @@ use axum::{
 use ruma::serde::base64::{Base64, Standard};
 use sha2::{Digest, Sha256};
 
-use crate::matrix::oauth::AuthorisationRequest;
+use crate::{matrix::oauth::AuthorisationRequest, outgoing::mail::escaped};
 
 const STYLE: &str = "body { font-family: sans-serif; line-height: 1.5; max-width: 30em; margin: 3em auto; padding: 0 1em } \
      label { display: block } input { font: inherit; width: 100%; box-sizing: border-box; padding: 0.4em } \
@@ -46,12 +46,12 @@ pub fn login(status: StatusCode, page: &LoginPage<'_>) -> Response {
     let client = &page.request.client;
     let note = match page.note {
         "" => String::new(),
-        note => format!("<p class=\"note\" role=\"alert\">{}</p>\n", escape(note)),
+        note => format!("<p class=\"note\" role=\"alert\">{}</p>\n", escaped(note)),
     };
     let links: String = [("Terms of service", &client.tos_uri), ("Privacy policy", &client.policy_uri)]
         .into_iter()
         .filter_map(|(text, uri)| {
-            let uri = escape(uri.as_ref()?);
+            let uri = escaped(uri.as_ref()?);
             Some(format!("<li><a href=\"{uri}\" rel=\"noopener noreferrer\">{text} of the app</a></li>\n"))
         })
         .collect();
@@ -72,12 +72,12 @@ pub fn login(status: StatusCode, page: &LoginPage<'_>) -> Response {
          <p><button name=\"decision\" value=\"allow\">Log in and allow</button>\n\
          <button name=\"decision\" value=\"deny\" formnovalidate>Cancel</button></p>\n\
          </form>\n",
-        server = escape(page.server_name),
-        name = escape(&client.display_name()),
-        host = escape(&client.host()),
-        place = escape(&page.request.return_address.place()),
-        seal = escape(page.seal),
-        username = escape(page.username),
+        server = escaped(page.server_name),
+        name = escaped(&client.display_name()),
+        host = escaped(&client.host()),
+        place = escaped(&page.request.return_address.place()),
+        seal = escaped(page.seal),
+        username = escaped(page.username),
     );
     // Browsers hold against it also where the answer to the form leads.
     response(status, &body, &format!("'self' {}", page.request.return_address.source()))
@@ -85,7 +85,7 @@ pub fn login(status: StatusCode, page: &LoginPage<'_>) -> Response {
 
 /// A page that says why nothing can be done.
 pub fn problem(status: StatusCode, text: &str) -> Response {
-    response(status, &format!("<h1>That does not work</h1>\n<p>{}</p>\n", escape(text)), "'none'")
+    response(status, &format!("<h1>That does not work</h1>\n<p>{}</p>\n", escaped(text)), "'none'")
 }
 
 fn response(status: StatusCode, body: &str, form_action: &str) -> Response {
@@ -113,30 +113,9 @@ fn response(status: StatusCode, body: &str, form_action: &str) -> Response {
     (status, protection, Html(html)).into_response()
 }
 
-/// Text as it can stand in a page and in an attribute in quotes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_in_a_text_is_markup() {
-        assert_eq!(escape("<b a=\"1\" c='2'>&amp;ä"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;ä");
-    }
 
     #[test]
     fn the_style_has_its_hash_in_the_policy() {

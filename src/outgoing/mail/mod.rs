@@ -26,6 +26,7 @@ use ruma::ServerName;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+pub use self::texts::escaped;
 use self::texts::{Texts, Values};
 use crate::{
     config::{self, MailSecurity},

@@ -193,7 +193,7 @@ fn in_words(duration: Duration) -> String {
 }
 
 /// Text as it has to be written in HTML, also between quotation marks.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
         match c {
             '&' => escaped.push_str("&amp;"),
@@ -210,6 +210,11 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_text_is_markup() {
+        assert_eq!(escaped("<b a=\"1\" c='2'>&amp;ä"), "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;ä");
+    }
 
     fn confirmation() -> Confirmation<'static> {
         let link = "https://example.org/confirm?sid=a&token=b";
