@@ -43,6 +43,11 @@ impl Rooms {
 }
 
 impl Erasures {
+    /// Takes in what is known of more people.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Whether the reader gets an event without what its sender wrote. What holds in the room for everybody, such as its name,
     /// stays as it is.
     pub fn hide(&self, viewer: &Viewer, event: &TimelineEvent) -> bool {

@@ -158,7 +158,10 @@ impl Rooms {
     ) -> Result<()> {
         let visible = self.visible_places(snapshot, renderer.recipient.viewer, ids).await?;
         let orders: Vec<_> = visible.into_iter().map(|(_, order)| order).collect();
-        for redaction in self.events_at(snapshot, room, &orders).await? {
+        let redactions = self.events_at(snapshot, room, &orders).await?;
+        let senders = redactions.iter().map(|redaction| &*redaction.event.sender);
+        renderer.erasures.extend(self.erasures(snapshot, room, senders).await?);
+        for redaction in redactions {
             let rendered = renderer.sync_timeline(&redaction).into_json();
             renderer.redactions.insert(redaction.event.id, rendered);
         }

@@ -191,6 +191,28 @@ async fn who_comes_later_reads_nothing_of_who_wanted_to_be_forgotten() {
 }
 
 #[tokio::test]
+async fn nor_why_they_took_something_back() {
+    let server = Server::start().await;
+    let (alice, bob, carol) =
+        (server.register("alice").await, server.register("bob").await, server.register("carol").await);
+    let room = bob.create_room_with(json!({"preset": "public_chat"})).await;
+    alice.join(&room).await;
+    let slip = alice.send_text(&room, "a slip").await;
+    let redaction = format!("rooms/{}/redact/{}/1", encode(&room), encode(&slip));
+    alice.put(&redaction, json!({"reason": "not about a pineapple"})).await.expect_ok();
+    let body = json!({"erase": true, "auth": password(&alice.id, &alice.password)});
+    alice.post("account/deactivate", body).await.expect_ok();
+    carol.join(&room).await;
+    let seen = async |user: &User| {
+        let event = user.get(&format!("rooms/{}/event/{}", encode(&room), encode(&slip))).await.expect_ok();
+        event["unsigned"]["redacted_because"].to_string()
+    };
+    assert!(seen(&bob).await.contains("pineapple"), "who was there keeps it");
+    let seen = seen(&carol).await;
+    assert!(seen.contains("m.room.redaction") && !seen.contains("pineapple"), "{seen}");
+}
+
+#[tokio::test]
 async fn guesses_at_a_password_count_for_its_account_wherever_they_are_made() {
     let server = Server::start_with("[limits]\nenabled = true\nlogin = { per_second = 0.001, burst = 3 }").await;
     let (alice, anyone) = (server.register("alice").await, server.stranger());
